@@ -1,0 +1,6 @@
+//! What an operator sees: logs and metrics.
+
+pub mod logs;
+pub mod metrics;
+
+pub use metrics::Metrics;
