@@ -1,0 +1,206 @@
+//! Refused publishes whose successors must be refused too.
+//!
+//! After a retryable refusal every later publish of the same source and room gets the same code, so that a retry in
+//! order keeps the order: until the first refused key comes again, the source is forgotten, or [`HOLD`] passes.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::super::{Refusal, Source};
+use crate::protocol::{Key, RoomName};
+
+/// How long the successors are refused after the last refusal.
+pub(super) const HOLD: Duration = Duration::from_secs(10);
+
+/// Held sources above which ended ones are looked for.
+const MANY: usize = 256;
+
+#[derive(Clone, Debug)]
+struct Held {
+    first: Key,
+    refusal: Refusal,
+    last: Instant,
+}
+
+/// The refusals of one node. See the [module](self).
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    held: HashMap<(Source, RoomName), Held>,
+    purge_above: usize,
+}
+
+impl Refusals {
+    /// Returns what a publish must be refused with; if it is the first refused one, its successors may go on.
+    pub(super) fn check(
+        &mut self,
+        source: Source,
+        room: &RoomName,
+        key: &Key,
+        now: Instant,
+    ) -> Option<Refusal> {
+        if self.held.is_empty() {
+            return None;
+        }
+        let place = (source, room.clone());
+        let held = self.held.get_mut(&place)?;
+        if held.first == *key || now.saturating_duration_since(held.last) >= HOLD {
+            self.held.remove(&place);
+            return None;
+        }
+        held.last = now;
+        Some(held.refusal)
+    }
+
+    /// Notes a refusal of a publish that [`Refusals::check`] let pass.
+    pub(super) fn note(
+        &mut self,
+        source: Source,
+        room: &RoomName,
+        key: &Key,
+        refusal: Refusal,
+        now: Instant,
+    ) {
+        if !refusal.is_retryable() {
+            return;
+        }
+        self.held.insert(
+            (source, room.clone()),
+            Held {
+                first: key.clone(),
+                refusal,
+                last: now,
+            },
+        );
+        // Looked for at each doubling only: a long outage with many sources must not cost a walk per refusal.
+        if self.held.len() > self.purge_above.max(MANY) {
+            self.held
+                .retain(|_, held| now.saturating_duration_since(held.last) < HOLD);
+            self.purge_above = self.held.len() * 2;
+        }
+    }
+
+    /// Forgets a source in one room, or in all.
+    pub(super) fn forget(&mut self, source: Source, room: Option<&RoomName>) {
+        match room {
+            _ if self.held.is_empty() => {}
+            Some(room) => {
+                self.held.remove(&(source, room.clone()));
+            }
+            None => self.held.retain(|(other, _), _| *other != source),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room() -> RoomName {
+        RoomName::trusted("r")
+    }
+
+    fn key(word: &str) -> Key {
+        Key::parse(word).unwrap()
+    }
+
+    fn with_first_refused(start: Instant) -> Refusals {
+        let mut refusals = Refusals::default();
+        refusals.note(Source(1), &room(), &key("a"), Refusal::RedisFull, start);
+        refusals
+    }
+
+    #[test]
+    fn successors_are_refused_with_the_same_code_until_the_first_key_comes_again() {
+        let now = Instant::now();
+        let mut refusals = with_first_refused(now);
+        for word in ["b", "c", "b"] {
+            assert_eq!(
+                refusals.check(Source(1), &room(), &key(word), now),
+                Some(Refusal::RedisFull),
+                "{word}"
+            );
+        }
+        for word in ["a", "b"] {
+            assert_eq!(
+                refusals.check(Source(1), &room(), &key(word), now),
+                None,
+                "{word}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_sources_and_rooms_go_on() {
+        let now = Instant::now();
+        let mut refusals = with_first_refused(now);
+        assert_eq!(refusals.check(Source(2), &room(), &key("b"), now), None);
+        assert_eq!(
+            refusals.check(Source(1), &RoomName::trusted("s"), &key("b"), now),
+            None
+        );
+    }
+
+    #[test]
+    fn the_hold_ends_ten_seconds_after_the_last_refusal() {
+        let start = Instant::now();
+        let mut refusals = with_first_refused(start);
+        let (middle, last) = (start + HOLD - Duration::from_millis(1), start + HOLD * 2);
+        assert!(
+            refusals
+                .check(Source(1), &room(), &key("b"), middle)
+                .is_some()
+        );
+        assert!(
+            refusals
+                .check(
+                    Source(1),
+                    &room(),
+                    &key("b"),
+                    last - Duration::from_millis(2)
+                )
+                .is_some()
+        );
+        assert!(
+            refusals
+                .check(Source(1), &room(), &key("b"), last + HOLD)
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn forgetting_a_source_ends_its_holds() {
+        let now = Instant::now();
+        for place in [None, Some(room())] {
+            let mut refusals = with_first_refused(now);
+            refusals.forget(Source(2), place.as_ref());
+            assert!(refusals.check(Source(1), &room(), &key("b"), now).is_some());
+            refusals.forget(Source(1), place.as_ref());
+            assert!(refusals.check(Source(1), &room(), &key("b"), now).is_none());
+        }
+    }
+
+    #[test]
+    fn a_final_refusal_holds_nothing() {
+        let now = Instant::now();
+        let mut refusals = Refusals::default();
+        refusals.note(Source(1), &room(), &key("a"), Refusal::KeyReused, now);
+        assert_eq!(refusals.check(Source(1), &room(), &key("b"), now), None);
+    }
+
+    #[test]
+    fn ended_holds_do_not_pile_up() {
+        let start = Instant::now();
+        let mut refusals = Refusals::default();
+        for source in 0..20_000_u64 {
+            let now = start + Duration::from_millis(source * 20);
+            refusals.note(
+                Source(source),
+                &room(),
+                &key("a"),
+                Refusal::Unavailable,
+                now,
+            );
+        }
+        assert!(refusals.held.len() <= 1_100, "{}", refusals.held.len());
+    }
+}
