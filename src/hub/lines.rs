@@ -1,0 +1,40 @@
+//! Encodes the frames of a room's stream, each once for all members.
+
+use bytes::BytesMut;
+
+use super::seat::Line;
+use crate::broker::Entry;
+use crate::protocol::{Answer, Epoch, Frame, FrameBuilder, GapReason, Position, RoomName, Spliced, splice};
+
+/// Encodes an answer.
+#[must_use]
+pub fn frame(answer: &Answer<'_>) -> Frame {
+    let mut builder = FrameBuilder::with_capacity(256);
+    serde_json::to_writer(&mut builder, answer).expect("an answer of valid messages becomes JSON");
+    builder.finish()
+}
+
+/// Encodes an entry as a `message`; the second value tells what became of its content.
+#[must_use]
+pub fn message(room: &RoomName, entry: &Entry) -> (Line, Spliced) {
+    let mut json = BytesMut::new();
+    let spliced = splice(room, &entry.epoch, entry.seq, entry.at, &entry.m, &mut json);
+    let mut builder = FrameBuilder::with_capacity(json.len());
+    builder.put(&json);
+    let position = Position::new(entry.epoch.clone(), entry.seq);
+    (Line { position, frame: builder.finish(), at: Some(entry.at) }, spliced)
+}
+
+/// Encodes a gap; a member stands behind it afterwards.
+#[must_use]
+pub fn gap(room: &RoomName, epoch: &Epoch, from: u64, to: u64, reason: GapReason) -> Line {
+    let frame = frame(&Answer::Gap { room, epoch, from, to, reason });
+    Line { position: Position::new(epoch.clone(), to), frame, at: None }
+}
+
+/// Encodes the withdrawal of everything above `cut`.
+#[must_use]
+pub fn rewind(room: &RoomName, epoch: Option<&Epoch>, cut: u64) -> Line {
+    let frame = frame(&Answer::Epoch { room, epoch, from: cut + 1 });
+    Line { position: Position { epoch: epoch.cloned(), seq: cut }, frame, at: None }
+}

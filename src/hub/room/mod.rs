@@ -1,0 +1,321 @@
+//! One room on one node: its delivered position, its members, and the way of every entry to each of them.
+//!
+//! Pure: what happened comes in by the methods, what is to be done is asked for ([`Room::begin_read`],
+//! [`Room::take_delivered`]), frames go to the members' [`Seat`]s. The rules kept here:
+//!
+//! * Live entries are delivered only in succession to the room's position. Anything else waits in `parked` for a read
+//!   of the log, and only such a read proves a gap or a rewind.
+//! * A member is either *live*, and then stands at the room's position, or *catching up* from a cursor of its own.
+//! * Joining, coming back and falling behind are one path: see [`catchup`](self).
+
+mod catchup;
+mod people;
+mod reads;
+mod settle;
+mod tail;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::broker::{Chain, Entry, PresenceChange, Roster, Span};
+use crate::hub::lines;
+use crate::hub::seat::{Line, Seat, SeatId};
+use crate::protocol::{Answer, ErrorCode, Position, RequestId, RoomName, Spliced, UserId};
+use crate::telemetry::Metrics;
+
+use catchup::Stage;
+use people::People;
+use reads::Reads;
+use tail::Tail;
+
+pub use settle::PAGE;
+
+/// Entries that wait for a read; with more of them the read tells all.
+const MAX_PARKED: usize = 4096;
+
+/// A read that the room asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadRequest {
+    /// Goes with the result into [`Room::read`].
+    pub number: u64,
+    /// Which entries.
+    pub span: Span,
+}
+
+#[derive(Debug)]
+struct Member {
+    seat: Arc<dyn Seat>,
+    user: UserId,
+    stage: Stage,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Room {
+    name: RoomName,
+    metrics: Arc<Metrics>,
+    subscribed: bool,
+    checked: bool,
+    position: Option<Position>,
+    moved: bool,
+    chain: Chain,
+    tail: Tail,
+    reads: Reads,
+    parked: Vec<Entry>,
+    members: Vec<Member>,
+    seats: HashMap<SeatId, usize>,
+    people: People,
+    roster: Option<(Roster, Instant)>,
+    roster_in_flight: bool,
+}
+
+impl Room {
+    /// Makes a room without members, not yet subscribed.
+    #[must_use]
+    pub fn new(name: RoomName, metrics: Arc<Metrics>) -> Self {
+        Self {
+            name,
+            metrics,
+            subscribed: false,
+            checked: false,
+            position: None,
+            moved: false,
+            chain: Chain::default(),
+            tail: Tail::default(),
+            reads: Reads::default(),
+            parked: Vec::new(),
+            members: Vec::new(),
+            seats: HashMap::new(),
+            people: People::default(),
+            roster: None,
+            roster_in_flight: false,
+        }
+    }
+
+    /// Returns the delivered position, once it is known.
+    #[must_use]
+    pub fn position(&self) -> Option<&Position> {
+        self.position.as_ref()
+    }
+
+    /// Returns the epochs as the last read told them.
+    #[must_use]
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Returns the delivered position if it changed since the last call.
+    pub fn take_delivered(&mut self) -> Option<&Position> {
+        std::mem::take(&mut self.moved).then_some(self.position.as_ref()).flatten()
+    }
+
+    /// Returns true if nobody is a member, nor was within the debounce time.
+    #[must_use]
+    pub fn is_deserted(&self) -> bool {
+        self.members.is_empty() && self.people.is_empty()
+    }
+
+    /// Returns the number of members on this node.
+    #[must_use]
+    pub fn members(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Hears that payloads arrive from now on: what came before must be read.
+    pub fn subscribed(&mut self) {
+        self.subscribed = true;
+        self.reads.need();
+        self.reads.retry_now();
+    }
+
+    /// Hears that payloads may be missing until the next [`Room::subscribed`].
+    pub fn unsubscribed(&mut self) {
+        self.subscribed = false;
+        self.checked = false;
+    }
+
+    /// Hears that a payload may be missing.
+    pub fn suspect(&mut self) {
+        self.reads.need();
+    }
+
+    /// Hears where the log ends according to its meta key.
+    pub fn probed(&mut self, position: &Position) {
+        if self.position.as_ref().is_some_and(|own| own != position) {
+            self.reads.need();
+        }
+    }
+
+    /// Takes entries as they came live.
+    pub fn entries(&mut self, entries: Vec<Entry>) {
+        if self.reads.is_needed() {
+            self.park(entries);
+        } else {
+            self.take_live(entries);
+        }
+    }
+
+    fn park(&mut self, entries: Vec<Entry>) {
+        if self.parked.len() + entries.len() > MAX_PARKED {
+            self.parked.clear();
+            self.reads.need();
+        } else if self.reads.is_in_flight() || self.position.is_some() {
+            self.parked.extend(entries);
+        }
+    }
+
+    fn take_live(&mut self, mut entries: Vec<Entry>) {
+        let (Some(position), Some(first), Some(last)) = (&self.position, entries.first(), entries.last()) else {
+            return;
+        };
+        let is_same_epoch = position.epoch.as_ref() == Some(&first.epoch) && first.epoch == last.epoch;
+        if is_same_epoch && last.seq <= position.seq {
+            return;
+        }
+        let next = position.seq + 1;
+        if is_same_epoch && first.seq <= next && is_consecutive(&entries) {
+            entries.retain(|entry| entry.seq >= next);
+            let lines = entries.iter().map(|entry| self.encode(entry)).collect();
+            self.deliver(lines);
+        } else {
+            self.reads.need();
+            self.park(entries);
+        }
+    }
+
+    fn encode(&self, entry: &Entry) -> Line {
+        let (line, spliced) = lines::message(&self.name, entry);
+        if spliced == Spliced::Unreadable {
+            self.metrics.unreadable_entries.inc();
+        }
+        line
+    }
+
+    /// Delivers messages in succession, and gaps between them, to all live members.
+    fn deliver(&mut self, lines: Vec<Line>) {
+        let held = self.reads.is_in_flight();
+        for line in &lines {
+            if line.at.is_some() {
+                self.tail.push(line.clone(), held);
+            } else {
+                self.tail.reset(line.position.seq);
+            }
+        }
+        self.fan_out(&lines);
+    }
+
+    /// Gives lines to all live members; who cannot take all catches up from the last one taken.
+    fn fan_out(&mut self, lines: &[Line]) {
+        let Some(last) = lines.last() else { return };
+        let before = self.position.replace(last.position.clone()).unwrap_or(Position::EMPTY);
+        self.moved = true;
+        let mut delivered = 0;
+        for member in &mut self.members {
+            if !matches!(member.stage, Stage::Live) {
+                continue;
+            }
+            let taken = member.seat.stream(&self.name, lines);
+            delivered += lines[..taken].iter().filter(|line| line.at.is_some()).count();
+            if taken < lines.len() {
+                self.metrics.outbox_overflows.inc();
+                let cursor = taken.checked_sub(1).map_or(&before, |index| &lines[index].position);
+                member.stage = Stage::behind(cursor.clone());
+            }
+        }
+        self.metrics.messages_delivered.inc_by(delivered as u64);
+    }
+
+    /// Lets a session in: it is answered with `joined` once the room's position is known and checked.
+    ///
+    /// Returns the change of presence, if there is one.
+    pub fn join(
+        &mut self,
+        seat: Arc<dyn Seat>,
+        id: RequestId,
+        after: Option<Position>,
+        limit: usize,
+        now: Instant,
+    ) -> Option<PresenceChange> {
+        let user = seat.user();
+        let change = self.people.enter(&user);
+        let stage = Stage::Joining { id, after, limit, fresh: self.reads.next() };
+        let index = self.members.len();
+        self.seats.insert(seat.id(), index);
+        self.members.push(Member { seat, user: user.id.clone(), stage });
+        self.advance(index, None, now);
+        change
+    }
+
+    /// Lets a session out; returns whose last session here it was.
+    pub fn leave(&mut self, seat: SeatId, now: Instant) -> Option<UserId> {
+        let index = self.seats.remove(&seat)?;
+        let member = self.members.swap_remove(index);
+        if let Some(moved) = self.members.get(index) {
+            self.seats.insert(moved.seat.id(), index);
+        }
+        self.people.leave(&member.user, now).then_some(member.user)
+    }
+
+    /// Gives up a join that could not be served in time; returns true if it was still waiting.
+    pub fn expire(&self, seat: SeatId, retry_after_ms: u64) -> bool {
+        let Some(member) = self.seats.get(&seat).and_then(|index| self.members.get(*index)) else { return false };
+        let Stage::Joining { id, .. } = &member.stage else { return false };
+        member.seat.expelled(&self.name);
+        member.seat.answer(lines::frame(&Answer::Error {
+            id: Some(id),
+            room: Some(self.name.as_str()),
+            code: ErrorCode::Unavailable,
+            field: None,
+            message: "the room cannot be read now; join again later",
+            retry_after_ms: Some(retry_after_ms),
+        }));
+        true
+    }
+
+    /// Hears that a member's outbox has drained.
+    pub fn drained(&mut self, seat: SeatId, now: Instant) {
+        let Some(index) = self.seats.get(&seat).copied() else { return };
+        self.members[index].stage.resume();
+        self.advance(index, None, now);
+    }
+
+    /// Returns true if this session is a member and has been told so.
+    #[must_use]
+    pub fn has_joined(&self, seat: SeatId) -> bool {
+        let member = self.seats.get(&seat).and_then(|index| self.members.get(*index));
+        member.is_some_and(|member| !matches!(member.stage, Stage::Joining { .. }))
+    }
+
+    /// Gives a frame that may be lost to all who have joined, but not to the user it is about.
+    pub fn ephemeral(&self, answer: &Answer<'_>, except: Option<&UserId>) {
+        let frame = lines::frame(answer);
+        for member in &self.members {
+            let is_told = !matches!(member.stage, Stage::Joining { .. });
+            if is_told && except != Some(&member.user) {
+                member.seat.ephemeral(&frame);
+            }
+        }
+    }
+
+    /// Takes a user's new name; returns the change if it is one.
+    pub fn rename(&mut self, seat: SeatId) -> Option<PresenceChange> {
+        let member = self.seats.get(&seat).and_then(|index| self.members.get(*index))?;
+        self.people.rename(&member.seat.user())
+    }
+
+    /// Removes a user who has been away since `before`; returns the change if it has.
+    pub fn sweep(&mut self, user: &UserId, before: Instant) -> Option<PresenceChange> {
+        self.people.sweep(user, before)
+    }
+
+    /// Returns the presence of all users of this node.
+    #[must_use]
+    pub fn everybody(&self) -> Vec<PresenceChange> {
+        self.people.everybody()
+    }
+}
+
+fn is_consecutive(entries: &[Entry]) -> bool {
+    entries.windows(2).all(|pair| pair[1].seq == pair[0].seq + 1 && pair[1].epoch == pair[0].epoch)
+}

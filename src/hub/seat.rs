@@ -1,0 +1,46 @@
+//! A member as its room sees it: a place that takes frames.
+
+use crate::protocol::{Frame, Position, RoomName, User};
+
+/// Names a session on this node for as long as the node runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeatId(pub u64);
+
+/// One frame of a room's stream, encoded once and shared by all members.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Where a member stands after this frame.
+    pub position: Position,
+    /// The frame: `message`, `gap` or `epoch`.
+    pub frame: Frame,
+    /// Unix milliseconds of the message; `None` for `gap` and `epoch`.
+    pub at: Option<u64>,
+}
+
+/// Where a member's frames go. No method blocks.
+pub trait Seat: Send + Sync {
+    /// Returns the session's name on this node.
+    fn id(&self) -> SeatId;
+
+    /// Returns who sits here.
+    fn user(&self) -> User;
+
+    /// Takes an answer; it is never refused.
+    fn answer(&self, frame: Frame);
+
+    /// Takes frames of a room's stream in order and returns how many; fewer than given means that the outbox is full
+    /// and that the hub hears of it when it has drained.
+    fn stream(&self, room: &RoomName, lines: &[Line]) -> usize;
+
+    /// Takes a frame that may be dropped.
+    fn ephemeral(&self, frame: &Frame);
+
+    /// Hears that the hub gave the membership up: the join could not be served.
+    fn expelled(&self, room: &RoomName);
+}
+
+impl std::fmt::Debug for dyn Seat {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Seat({})", self.id().0)
+    }
+}
