@@ -1,0 +1,189 @@
+//! Frames that wait for the page, written together.
+//!
+//! One write takes as many of them as fit into a system call; what a partial write left over is remembered to the byte.
+//! An empty queue holds little memory, whatever burst went through it.
+
+use std::{collections::VecDeque, io::IoSlice, mem};
+
+use super::Frame;
+
+/// Frames that go into one vectored write at most.
+///
+/// Beyond it a longer list saves nothing: the cost of the system call is spread thin, and a list of 64 takes 1 KiB of
+/// the stack.
+pub const MAX_SLICES: usize = 64;
+
+/// Slots that an empty queue keeps: enough for a trickle of messages, 256 bytes at rest.
+const KEPT_SLOTS: usize = 8;
+
+/// The frames that a session is writing, oldest first.
+#[derive(Debug, Default)]
+pub struct WriteQueue {
+    frames: VecDeque<Frame>,
+    /// Bytes of the first frame that are already written.
+    offset: usize,
+}
+
+impl WriteQueue {
+    /// Makes an empty queue, without allocating.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a frame at the end.
+    pub fn push(&mut self, frame: Frame) {
+        self.frames.push_back(frame);
+    }
+
+    /// Moves all of `frames` to the end, in order; where nothing waits here, the two only change places.
+    pub fn append(&mut self, frames: &mut VecDeque<Frame>) {
+        if self.frames.is_empty() {
+            mem::swap(&mut self.frames, frames);
+        } else {
+            self.frames.append(frames);
+        }
+    }
+
+    /// Returns true if everything is written.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Returns the number of frames that are not yet written whole.
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Returns true if the first frame is written in part, so that no other may be written before its rest.
+    pub fn is_mid_frame(&self) -> bool {
+        self.offset > 0
+    }
+
+    /// Points `slices` at what is to be written next and returns how many of them it used.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
+        for (slice, frame) in slices.iter_mut().zip(&self.frames) {
+            *slice = IoSlice::new(frame.bytes());
+        }
+        if let Some(first) = self.frames.front() {
+            slices[0] = IoSlice::new(&first.bytes()[self.offset..]);
+        }
+        self.frames.len().min(MAX_SLICES)
+    }
+
+    /// Takes `written` bytes off the front and returns the number of frames that this completed.
+    ///
+    /// `written` is what a write of [`slices`](Self::slices) returned; more than what waits counts as all of it.
+    pub fn advance(&mut self, written: usize) -> usize {
+        let before = self.frames.len();
+        self.offset += written;
+        while let Some(first) = self.frames.front()
+            && self.offset >= first.len()
+        {
+            self.offset -= first.len();
+            self.frames.pop_front();
+        }
+        let completed = before - self.frames.len();
+        if self.frames.is_empty() {
+            self.offset = 0;
+            if self.frames.capacity() > KEPT_SLOTS {
+                self.frames = VecDeque::new();
+            }
+        }
+        completed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    /// Returns what one vectored write is given.
+    fn offered(queue: &WriteQueue) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let used = queue.slices(&mut slices);
+        assert!(slices[used..].iter().all(|slice| slice.is_empty()));
+        slices[..used]
+            .iter()
+            .flat_map(|slice| slice.to_vec())
+            .collect()
+    }
+
+    #[test]
+    fn a_partial_write_goes_on_at_the_byte() {
+        let mut queue = WriteQueue::new();
+        assert_eq!(offered(&queue), b"");
+        for text in ["ab", "cde", "f"] {
+            queue.push(Frame::text(text));
+        }
+        for (written, completed, left) in [
+            (0, 0, &b"\x81\x02ab\x81\x03cde\x81\x01f"[..]),
+            (3, 0, b"b\x81\x03cde\x81\x01f"),
+            (1, 1, b"\x81\x03cde\x81\x01f"),
+            (6, 1, b"\x01f"),
+            (2, 1, b""),
+        ] {
+            assert_eq!(queue.advance(written), completed);
+            assert_eq!(offered(&queue), left);
+        }
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_write_takes_at_most_64_frames_and_a_burst_gives_its_memory_back() {
+        let frame = Frame::text("x");
+        let mut queue = WriteQueue::new();
+        let mut burst: VecDeque<Frame> = std::iter::repeat_n(frame.clone(), 1000).collect();
+        queue.append(&mut burst);
+        assert_eq!((queue.len(), burst.len()), (1000, 0));
+        assert_eq!(offered(&queue).len(), MAX_SLICES * frame.len());
+        queue.append(&mut VecDeque::from([frame.clone()]));
+        assert_eq!(queue.advance(1001 * frame.len()), 1001);
+        assert_eq!(queue.frames.capacity(), 0);
+
+        queue.push(frame.clone());
+        assert_eq!(queue.advance(frame.len()), 1);
+        assert!((1..=KEPT_SLOTS).contains(&queue.frames.capacity()));
+    }
+
+    #[test]
+    fn the_rest_of_a_frame_is_announced() {
+        let mut queue = WriteQueue::new();
+        queue.push(Frame::text("ab"));
+        assert!(!queue.is_mid_frame());
+        queue.advance(1);
+        assert!(queue.is_mid_frame());
+        queue.advance(3);
+        assert!(!queue.is_mid_frame());
+    }
+
+    proptest! {
+        #[test]
+        fn any_partial_writes_give_the_same_bytes(
+            texts in vec(".{0,40}", 0..200),
+            writes in vec(1_usize..600, 1..50),
+        ) {
+            let mut queue = WriteQueue::new();
+            let mut want = Vec::new();
+            for text in &texts {
+                let frame = Frame::text(text);
+                want.extend_from_slice(frame.bytes());
+                queue.push(frame);
+            }
+            let (mut got, mut completed) = (Vec::new(), 0);
+            for most in writes.iter().cycle() {
+                if queue.is_empty() {
+                    break;
+                }
+                let offered = offered(&queue);
+                let written = offered.len().min(*most);
+                prop_assert!(written > 0, "a queue that is not empty offers nothing");
+                got.extend_from_slice(&offered[..written]);
+                completed += queue.advance(written);
+            }
+            prop_assert_eq!(got, want);
+            prop_assert_eq!(completed, texts.len());
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! One WebSocket: its handshake, its frames, its limits, its outbox.
+//!
+//! A session is one task. It reads requests while its outbox has room for the answers, hands them to hub and broker
+//! without waiting for what they say, and writes everything queued with one system call. In reading order: `task` (the
+//! loop and how a session ends), `requests` (what a page may ask), `hello` (who speaks), `place` and `outbox` (what
+//! others see of a session), `link` and `codec` (bytes).
+
+mod bucket;
+pub mod codec;
+mod context;
+pub mod handshake;
+mod hello;
+mod identity;
+mod link;
+mod outbox;
+pub mod permission;
+mod place;
+mod requests;
+mod task;
+
+pub use bucket::Bucket;
+pub use context::{Context, SessionBounds, Stay};
+pub use identity::Identity;
+pub use outbox::{Bounds, Outbox};
+pub use task::open;

@@ -1,0 +1,334 @@
+//! A session's life: the loop, its deadlines, and its end.
+
+use std::io;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::Instrument;
+
+use super::codec::{Frame, Incoming, Violation};
+use super::context::{Context, Stay};
+use super::link::{Link, Received};
+use super::outbox::Outbox;
+use super::place::Place;
+use super::requests::Desk;
+use crate::broker::{Health, Source};
+use crate::hub::{Command, Seat, lines};
+use crate::protocol::{
+    Answer, CloseCode, DegradedReason, ReconnectReason, SessionId, User, UserId, UserName,
+};
+
+/// How long the end of a session waits for the page: to take the last frames, then to close its side.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Sessions that leave together come back spread over this time.
+const RETURN_SPREAD_MS: u64 = 2000;
+
+/// Why a session ends.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The page closed the session, with this code if it gave one.
+    Page(Option<(u16, String)>),
+    /// The wire broke.
+    Lost(#[expect(dead_code, reason = "told by Debug in the log")] Option<io::Error>),
+    /// The node closes the session.
+    Closed(CloseCode, String),
+}
+
+impl End {
+    pub(super) fn closed(code: CloseCode) -> Self {
+        Self::Closed(code, code.reason().to_owned())
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Page(_) => "page",
+            Self::Lost(_) => "lost",
+            Self::Closed(code, _) => code.reason(),
+        }
+    }
+}
+
+/// Runs a session on an upgraded stream until it ends; `early` is what the page sent right behind its request, and
+/// `permit` is dropped with the session.
+pub fn open(context: Arc<Context>, io: TcpStream, early: Bytes, address: IpAddr, permit: impl Send + 'static) {
+    let tracker = context.tracker.clone();
+    let id = SessionId::random();
+    let span = tracing::info_span!("session", session.id = id.as_str(), user.id = tracing::field::Empty);
+    tracing::debug!(parent: &span, address = %address, "session opened");
+    let session = Session::new(context, io, id);
+    tracker.spawn(
+        async move {
+            session.live(&early).await;
+            drop(permit);
+        }
+        .instrument(span),
+    );
+}
+
+/// The part of a session that its task owns.
+struct Session {
+    context: Arc<Context>,
+    place: Arc<Place>,
+    link: Link,
+    desk: Desk,
+    health: watch::Receiver<Health>,
+    stay: watch::Receiver<Stay>,
+    opened_at: Instant,
+    ping_at: Instant,
+    pong_by: Option<Instant>,
+    oldest: Option<u64>,
+}
+
+impl Session {
+    fn new(context: Arc<Context>, io: TcpStream, id: SessionId) -> Self {
+        let metrics = &context.metrics;
+        let outbox = Outbox::new(context.bounds.outbox, metrics.outbox_bytes.clone());
+        let nobody = User { id: UserId::random(), name: UserName::trusted("guest"), bot: None };
+        let seat = context.next_seat();
+        let place = Arc::new(Place::new(seat, nobody, outbox, metrics.ephemeral_dropped.clone()));
+        let now = Instant::now();
+        Self {
+            link: Link::new(io, context.bounds.told.frame_bytes),
+            desk: Desk::new(context.clone(), place.clone(), id),
+            health: context.health.clone(),
+            stay: context.stay.clone(),
+            opened_at: now,
+            ping_at: now + context.bounds.ping_interval,
+            pong_by: None,
+            oldest: None,
+            place,
+            context,
+        }
+    }
+
+    /// Lives and leaves; a fault of the code ends this session alone, and not without leaving its rooms.
+    async fn live(mut self, early: &[u8]) {
+        let context = self.context.clone();
+        let place = self.place.clone();
+        context.metrics.sessions.inc();
+        context.metrics.sessions_opened.inc();
+        let reason = match AssertUnwindSafe(self.serve(early)).catch_unwind().await {
+            Ok(end) => {
+                tracing::debug!(?end, "session ended");
+                let reason = end.reason();
+                self.part(end).await;
+                reason
+            }
+            Err(_) => {
+                tracing::error!("session ended by a fault of this program");
+                "fault"
+            }
+        };
+        context.metrics.sessions_closed.with_label_values(&[reason]).inc();
+        context.metrics.sessions.dec();
+        let rooms = std::mem::take(&mut *place.rooms());
+        for room in rooms {
+            context.hub.command(room, Command::Leave { seat: place.clone(), id: None }).await;
+        }
+        context.broker.forget(Source(place.id().0), None);
+    }
+
+    async fn serve(&mut self, early: &[u8]) -> End {
+        if matches!(*self.health.borrow_and_update(), Health::Down(_)) {
+            self.tell(&Answer::Degraded { reason: DegradedReason::Broker });
+        }
+        let received = self.link.decode(early);
+        if let Some(end) = self.take(received).await {
+            return end;
+        }
+        loop {
+            if let Err(error) = self.flush().await {
+                return End::Lost(Some(error));
+            }
+            let may_read = !self.place.outbox.is_backed_up();
+            let deadline = self.deadline();
+            tokio::select! {
+                ready = self.link.readable(), if may_read => {
+                    if let Err(error) = ready {
+                        return End::Lost(Some(error));
+                    }
+                    let received = self.link.receive();
+                    if let Some(end) = self.take(received).await {
+                        return end;
+                    }
+                }
+                ready = self.link.writable(), if self.link.has_unwritten() => {
+                    if let Err(error) = ready {
+                        return End::Lost(Some(error));
+                    }
+                }
+                () = self.place.outbox.wait() => {}
+                () = sleep_until(deadline) => {
+                    if let Some(end) = self.strike(Instant::now()) {
+                        return end;
+                    }
+                }
+                Ok(()) = self.health.changed() => self.tell_health(),
+                () = until_leave(&mut self.stay) => return End::closed(CloseCode::Drain),
+            }
+        }
+    }
+
+    /// Handles what a read found; returns the end if that is one.
+    async fn take(&mut self, received: Received) -> Option<End> {
+        let (messages, violation) = match received {
+            Received::End => return Some(End::Lost(None)),
+            Received::Messages(messages) => (messages, None),
+            Received::Broken(messages, violation) => (messages, Some(violation)),
+        };
+        for message in messages {
+            self.pong_by = None;
+            let end = match message {
+                Incoming::Text(text) => self.desk.request(&text).await,
+                Incoming::Ping(payload) => self.desk.count().or_else(|| {
+                    self.place.answer(Frame::pong(&payload));
+                    None
+                }),
+                Incoming::Pong(_) => self.desk.count(),
+                Incoming::Close(reason) => Some(End::Page(reason)),
+                Incoming::Binary(_) => Some(End::closed(CloseCode::Binary)),
+            };
+            if end.is_some() {
+                return end;
+            }
+        }
+        violation.map(|violation| closed_by(&violation))
+    }
+
+    /// Writes what is queued, until the page takes no more.
+    async fn flush(&mut self) -> io::Result<()> {
+        loop {
+            if !self.link.has_unwritten() {
+                self.link.begin_write();
+            }
+            let oldest = self.place.outbox.take(self.link.queue());
+            self.oldest = self.oldest.or(oldest);
+            if !self.link.has_unwritten() {
+                return Ok(());
+            }
+            let written = self.link.write()?;
+            if written.bytes == 0 {
+                return Ok(());
+            }
+            if !self.link.has_unwritten() && let Some(at) = self.oldest.take() {
+                let waited = self.context.broker.now_ms().saturating_sub(at);
+                self.context.metrics.delivery_latency.observe(Duration::from_millis(waited).as_secs_f64());
+            }
+            for room in self.place.outbox.written(written.frames, written.bytes) {
+                self.context.hub.command(room, Command::Drained { seat: self.place.id() }).await;
+            }
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let hello = (!self.desk.is_greeted()).then(|| self.opened_at + self.context.bounds.hello_timeout);
+        let stall = self.link.stalled_since().map(|since| since + self.context.bounds.pong_timeout);
+        [hello, stall, self.pong_by].into_iter().flatten().fold(self.ping_at, Instant::min)
+    }
+
+    /// Does what a deadline asks for; returns the end if it is one.
+    fn strike(&mut self, now: Instant) -> Option<End> {
+        let bounds = &self.context.bounds;
+        if !self.desk.is_greeted() && self.opened_at + bounds.hello_timeout <= now {
+            return Some(End::closed(CloseCode::NoHello));
+        }
+        if self.link.stalled_since().is_some_and(|since| since + bounds.pong_timeout <= now) {
+            return Some(End::closed(CloseCode::Slow));
+        }
+        if self.place.outbox.is_backed_up() {
+            // The session does not read now, so a pong could not be seen.
+            self.pong_by = self.pong_by.map(|_| now + bounds.pong_timeout);
+        }
+        if self.pong_by.is_some_and(|by| by <= now) {
+            return Some(End::closed(CloseCode::Heartbeat));
+        }
+        if self.ping_at <= now {
+            self.ping_at = now + bounds.ping_interval;
+            self.pong_by.get_or_insert(now + bounds.pong_timeout);
+            self.place.answer(Frame::ping(b""));
+        }
+        None
+    }
+
+    fn tell_health(&mut self) {
+        let is_down = matches!(*self.health.borrow_and_update(), Health::Down(_));
+        if is_down {
+            self.tell(&Answer::Degraded { reason: DegradedReason::Broker });
+        } else {
+            self.tell(&Answer::Recovered {});
+        }
+    }
+
+    fn tell(&self, answer: &Answer<'_>) {
+        self.place.answer(lines::frame(answer));
+    }
+
+    /// Says good-bye as the end requires, within [`FAREWELL`] each step.
+    async fn part(&mut self, end: End) {
+        let farewell = match end {
+            End::Lost(_) => return,
+            End::Page(reason) => Frame::close_reply(reason.as_ref()),
+            End::Closed(CloseCode::Drain, reason) => {
+                let after_ms = random_below(RETURN_SPREAD_MS);
+                self.tell(&Answer::Reconnect { after_ms, reason: ReconnectReason::Drain });
+                let by = Instant::now() + self.context.bounds.send_timeout;
+                self.flush_until(by, |place| place.is_answered()).await;
+                Frame::close(CloseCode::Drain.code(), &reason)
+            }
+            End::Closed(code, reason) => Frame::close(code.code(), &reason),
+        };
+        let by = Instant::now() + FAREWELL;
+        self.flush_until(by, |_| true).await;
+        if self.link.has_unwritten() {
+            return;
+        }
+        self.link.push(farewell);
+        self.flush_until(by, |_| true).await;
+        self.link.shut().await;
+        let by = Instant::now() + FAREWELL;
+        while timeout_at(by, self.link.readable()).await.is_ok_and(|ready| ready.is_ok()) {
+            if matches!(self.link.receive(), Received::End | Received::Broken(..)) {
+                return;
+            }
+        }
+    }
+
+    /// Writes until nothing waits and `is_done`, or until a time.
+    async fn flush_until(&mut self, by: Instant, is_done: impl Fn(&Place) -> bool) {
+        loop {
+            if self.flush().await.is_err() || (!self.link.has_unwritten() && is_done(&self.place)) {
+                return;
+            }
+            tokio::select! {
+                ready = self.link.writable(), if self.link.has_unwritten() => if ready.is_err() { return },
+                () = self.place.outbox.wait() => {}
+                () = sleep_until(by) => return,
+            }
+        }
+    }
+}
+
+/// Waits until the sessions are let go; for ever if nobody can say so any more.
+async fn until_leave(stay: &mut watch::Receiver<Stay>) {
+    if stay.wait_for(|stay| *stay == Stay::Leave).await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// Returns the end that a violation of the wire leads to.
+fn closed_by(violation: &Violation) -> End {
+    let close = violation.close;
+    End::Closed(close, format!("{}: {}", close.reason(), violation.reason))
+}
+
+/// Returns a number below `bound`, 0 if the system gives no random numbers.
+fn random_below(bound: u64) -> u64 {
+    getrandom::u64().map_or(0, |random| random % bound)
+}
