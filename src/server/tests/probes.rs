@@ -1,0 +1,83 @@
+//! Probes and metrics, and the probe of a node by itself.
+
+use super::*;
+use crate::fleet::Readiness;
+use crate::server::internal;
+use crate::tools::healthcheck::{self, Probe};
+
+fn start(readiness: &Arc<Readiness>) -> Served {
+    let router = internal::router(Arc::clone(readiness), Arc::new(Metrics::new()));
+    Served::start(router, Options::internal(&Settings::default().server))
+}
+
+#[tokio::test]
+async fn a_node_is_alive_at_once_and_ready_from_start_and_broker_until_it_leaves() {
+    let readiness = Arc::new(Readiness::new());
+    let served = start(&readiness);
+    let unready = served.get("/readyz").await;
+    assert_eq!(unready.status, 503);
+    let reasons: Vec<_> = unready
+        .text()
+        .lines()
+        .filter_map(|line| line.split(':').next())
+        .collect();
+    assert_eq!(reasons, ["starting", "broker"]);
+    assert_eq!(served.get("/livez").await.status, 200);
+
+    readiness.set_started();
+    readiness.set_broker_seen();
+    assert_eq!(served.get("/readyz").await.status, 200);
+    assert_eq!(healthcheck::run(served.address, Probe::Ready).await, Ok(()));
+
+    readiness.set_draining();
+    assert_eq!(served.get("/readyz").await.status, 503);
+    assert_eq!(served.get("/livez").await.status, 200);
+    assert_eq!(healthcheck::run(served.address, Probe::Live).await, Ok(()));
+    let fault = healthcheck::run(served.address, Probe::Ready)
+        .await
+        .unwrap_err();
+    assert_eq!(fault, "/readyz answers 503: draining: the node leaves");
+}
+
+#[tokio::test]
+async fn metrics_are_told_in_the_format_of_prometheus_and_nothing_else_is_there() {
+    let served = start(&Arc::new(Readiness::new()));
+    let metrics = served.get("/metrics").await;
+    assert_eq!(metrics.status, 200);
+    assert_eq!(
+        metrics.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    assert!(metrics.text().contains("\nmadang_sessions 0\n"));
+    for (line, status) in [
+        ("GET /", 404),
+        ("GET /ws", 404),
+        ("GET /api/v1/info", 404),
+        ("POST /livez", 405),
+        ("GET /livez", 200),
+    ] {
+        // Probes of old balancers name no host.
+        assert_eq!(served.ask(line, &["Host:"]).await.status, status, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_listen_or_does_not_answer_is_told() {
+    let served = start(&Arc::new(Readiness::new()));
+    served.stop.cancel();
+    within(served.ended).await.unwrap();
+    let fault = healthcheck::run(served.address, Probe::Live)
+        .await
+        .unwrap_err();
+    assert!(fault.contains("nothing listens on 127.0.0.1:"), "{fault}");
+    assert!(
+        fault.contains("server.internal_listen (MADANG_SERVER__INTERNAL_LISTEN)"),
+        "{fault}"
+    );
+
+    let mute = listen::bind(SocketAddr::from(([0, 0, 0, 0], 0)), "server.listen").unwrap();
+    let fault = healthcheck::run(mute.local_addr().unwrap(), Probe::Live)
+        .await
+        .unwrap_err();
+    assert!(fault.contains("no answer within 2 s"), "{fault}");
+}

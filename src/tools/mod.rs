@@ -1,0 +1,3 @@
+//! Subcommands beside the server.
+
+pub mod healthcheck;
