@@ -1,0 +1,125 @@
+//! The order of boot and the exit codes.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use madang::config::{Loaded, Settings, process_variables};
+use madang::node::Node;
+use madang::server::listen::raise_file_limit;
+use madang::telemetry::logs;
+use madang::tools::healthcheck;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The settings cannot be used (sysexits.h: `EX_CONFIG`).
+const BAD_SETTINGS: u8 = 78;
+/// The node cannot start on this machine, or the asked-for check failed.
+const FAILED: u8 = 1;
+
+/// Chat for Kubernetes: a WebSocket server in front of Redis, or alone with everything in memory.
+#[derive(Debug, Parser)]
+#[command(version = madang::VERSION)]
+struct Arguments {
+    /// Settings file (TOML); variables such as `MADANG_REDIS__URL` come before what it says.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves; the default.
+    Serve,
+    /// Prints the settings in effect with their origin, and what the configured Redis allows.
+    Check,
+    /// Asks the node of this machine whether it is ready; for images without a shell.
+    Healthcheck {
+        /// Asks only whether it is alive.
+        #[arg(long)]
+        live: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let loaded = match Settings::load(arguments.config.as_deref(), process_variables()) {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return ExitCode::from(BAD_SETTINGS);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("the system gives no threads: {error}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    runtime.block_on(async {
+        match arguments.command.unwrap_or(Command::Serve) {
+            Command::Serve => serve(loaded).await,
+            Command::Check => ExitCode::SUCCESS,
+            Command::Healthcheck { live } => {
+                let probe = if live { healthcheck::Probe::Live } else { healthcheck::Probe::Ready };
+                done(healthcheck::run(loaded.settings.server.internal_listen, probe).await)
+            }
+        }
+    })
+}
+
+async fn serve(loaded: Loaded) -> ExitCode {
+    let settings = loaded.settings;
+    if let Err(error) = logs::init(settings.log.format, &settings.log.filter) {
+        eprintln!("log.filter (MADANG_LOG__FILTER): {error}");
+        return ExitCode::from(BAD_SETTINGS);
+    }
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        eprintln!("the system gives no signals");
+        return ExitCode::from(FAILED);
+    };
+    if let Err(error) = raise_file_limit() {
+        tracing::warn!(%error, "the limit on open files could not be raised");
+    }
+    let node = match Node::start(settings).await {
+        Ok(node) => node,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    // Whoever presses Ctrl-C has no load balancer that must catch up first.
+    let is_withdrawn = tokio::select! {
+        _ = terminate.recv() => true,
+        _ = interrupt.recv() => false,
+    };
+    tokio::select! {
+        () = leave(node, is_withdrawn) => ExitCode::SUCCESS,
+        _ = terminate.recv() => second_signal(),
+        _ = interrupt.recv() => second_signal(),
+    }
+}
+
+async fn leave(node: Node, is_withdrawn: bool) {
+    if is_withdrawn {
+        node.withdraw().await;
+    }
+    node.stop().await;
+}
+
+fn second_signal() -> ExitCode {
+    tracing::warn!("second signal: exiting at once");
+    ExitCode::from(FAILED)
+}
+
+fn done(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(what) => {
+            eprintln!("{what}");
+            ExitCode::from(FAILED)
+        }
+    }
+}

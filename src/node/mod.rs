@@ -1,0 +1,227 @@
+//! One server process: its parts joined, started in order and stopped in order.
+
+mod identity_key;
+mod name;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::memory::{self, MemoryBroker};
+// use crate::broker::redis::RedisBroker;
+use crate::broker::{Health, SharedBroker};
+use crate::config::Settings;
+use crate::fleet::Readiness;
+use crate::hub::{Hub, Timing};
+use crate::protocol::NodeId;
+use crate::server::{self, Door, Opened, Public};
+use crate::session::{self, Context, Identity, SessionBounds, Stay};
+use crate::telemetry::Metrics;
+
+pub use identity_key::KeyFileError;
+
+/// How long sessions may take to end once they have been told to, beyond the longest publish.
+const LEAVE_GRACE: Duration = Duration::from_secs(5);
+
+/// Why a node could not start. Each is one sentence that names the setting.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address could not be bound.
+    #[error(transparent)]
+    Listen(#[from] server::ListenError),
+    // /// The broker's settings cannot work, whatever the network does.
+    // #[error(transparent)]
+    // Broker(#[from] crate::broker::redis::StartError),
+    /// The identity key could not be read.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// The system failed.
+    #[error("the system failed: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// A node that serves.
+#[derive(Debug)]
+pub struct Node {
+    id: NodeId,
+    address: SocketAddr,
+    internal_address: SocketAddr,
+    settings: Settings,
+    readiness: Arc<Readiness>,
+    context: Arc<Context>,
+    stay: watch::Sender<Stay>,
+    stop_public: CancellationToken,
+    stop_internal: CancellationToken,
+    door: Option<Arc<Door>>,
+    listeners: Vec<JoinHandle<()>>,
+    _background: JoinSet<()>,
+    _shards: JoinSet<()>,
+}
+
+impl Node {
+    /// Starts a node on the broker that the settings name: Redis, or the memory of this process.
+    ///
+    /// A Redis that cannot be reached is no error: the node starts, is not ready, and keeps trying.
+    ///
+    /// # Errors
+    /// [`StartError`] when the node cannot work with these settings on this machine.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let memory = MemoryBroker::new(memory::Options::from(&settings));
+        Self::start_beside(settings, &memory).await
+    }
+
+    /// Starts a node that, unless its settings name a Redis, shares `memory` with other nodes of this process.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub async fn start_beside(settings: Settings, memory: &Arc<MemoryBroker>) -> Result<Self, StartError> {
+        let public = server::listen::bind(settings.server.listen, "server.listen")?;
+        let internal = server::listen::bind(settings.server.internal_listen, "server.internal_listen")?;
+        let (address, internal_address) = (public.local_addr()?, internal.local_addr()?);
+        let metrics = Arc::new(Metrics::new());
+        let id = name::choose(settings.server.node_name.as_deref());
+        let name: Arc<str> = id.as_str().into();
+
+        let shards = std::thread::available_parallelism().map_or(1, usize::from);
+        let (hub, idle) = Hub::new(shards);
+        let broker: SharedBroker = if settings.redis.url.is_some() {
+            memory.join(name, hub.clone()) // RedisBroker::start(&settings, name, hub.clone(), metrics.clone())?
+        } else {
+            memory.join(name, hub.clone())
+        };
+        let timing = Timing { debounce: settings.fleet.debounce, join_timeout: settings.limits.send_timeout };
+        let shards = idle.start(&broker, timing, &metrics);
+
+        let identity = Arc::new(Identity::new(settings.identity.token_life));
+        let readiness = Arc::new(Readiness::new());
+        let mut background = JoinSet::new();
+        if let Some(file) = &settings.identity.key_file {
+            identity.learn(identity_key::read(file)?);
+        } else {
+            background.spawn(identity_key::keep(broker.clone(), identity.clone()));
+        }
+        background.spawn(watch_broker(broker.health(), readiness.clone()));
+
+        let (stay, told) = watch::channel(Stay::Open);
+        let bounds = SessionBounds::new(&settings);
+        let context =
+            Arc::new(Context::new(hub, broker, identity, metrics.clone(), id.clone(), bounds, told));
+        let mut node = Self {
+            id,
+            address,
+            internal_address,
+            readiness,
+            context,
+            stay,
+            stop_public: CancellationToken::new(),
+            stop_internal: CancellationToken::new(),
+            door: None,
+            listeners: Vec::new(),
+            settings,
+            _background: background,
+            _shards: shards,
+        };
+        node.serve(public, internal);
+        Ok(node)
+    }
+
+    fn serve(&mut self, public: TcpListener, internal: TcpListener) {
+        let context = self.context.clone();
+        let open: server::Open = Arc::new(move |opened: Opened| {
+            session::open(context.clone(), opened.io, opened.early, opened.address, opened.permit);
+        });
+        let door = Door::new(&self.settings, self.context.metrics.clone(), open);
+        let router = server::public::router(Public { door: door.clone(), node: self.id.clone(), limits: self.context.bounds.told });
+        self.door = Some(door);
+        let options = server::Options::public(&self.settings.server);
+        self.listeners.push(tokio::spawn(server::accept::serve(public, router, options, self.stop_public.clone())));
+        let router = server::internal::router(self.readiness.clone(), self.context.metrics.clone());
+        let options = server::Options::internal(&self.settings.server);
+        self.listeners.push(tokio::spawn(server::accept::serve(internal, router, options, self.stop_internal.clone())));
+        self.readiness.set_started();
+        tracing::info!(
+            node = self.id.as_str(),
+            address = %self.address,
+            internal_address = %self.internal_address,
+            broker = if self.settings.redis.url.is_some() { "redis" } else { "memory" },
+            version = env!("CARGO_PKG_VERSION"),
+            "madang serves"
+        );
+    }
+
+    /// Returns where the page and `/ws` are.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns where probes and metrics are.
+    #[must_use]
+    pub fn internal_address(&self) -> SocketAddr {
+        self.internal_address
+    }
+
+    /// Returns the node's name.
+    #[must_use]
+    pub fn id(&self) -> &NodeId {
+        &self.id
+    }
+
+    /// Returns what the node counts.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.context.metrics
+    }
+
+    /// Returns the node's way to the other nodes.
+    #[must_use]
+    pub fn broker(&self) -> &SharedBroker {
+        &self.context.broker
+    }
+
+    /// Serves on, but not ready, for `drain.delay`: endpoints and load balancers catch up.
+    pub async fn withdraw(&self) {
+        self.readiness.set_draining();
+        tracing::info!(delay_ms = self.settings.drain.delay.as_millis(), "draining: not ready, still serving");
+        tokio::time::sleep(self.settings.drain.delay).await;
+    }
+
+    /// Ends in order: no new sessions; publishes under way are answered, outboxes flushed, sessions closed with 1012;
+    /// the broker last.
+    pub async fn stop(self) {
+        self.readiness.set_draining();
+        if let Some(door) = &self.door {
+            door.close();
+        }
+        self.stop_public.cancel();
+        let sessions = self.context.tracker.len();
+        self.stay.send_replace(Stay::Leave);
+        self.context.tracker.close();
+        let grace = self.settings.limits.send_timeout + LEAVE_GRACE;
+        if tokio::time::timeout(grace, self.context.tracker.wait()).await.is_err() {
+            tracing::warn!(sessions = self.context.tracker.len(), "sessions did not end in time");
+        } else {
+            tracing::info!(sessions, "all sessions ended");
+        }
+        self.context.broker.stop().await;
+        self.stop_internal.cancel();
+        for listener in self.listeners {
+            if let Err(error) = listener.await {
+                tracing::error!(%error, "a listener ended by a fault of this program");
+            }
+        }
+        tracing::info!("stopped");
+    }
+}
+
+/// Lets the node be ready once the broker has been reached; what comes later changes nothing.
+async fn watch_broker(mut health: watch::Receiver<Health>, readiness: Arc<Readiness>) {
+    if health.wait_for(|health| *health == Health::Up).await.is_ok() {
+        readiness.set_broker_seen();
+    }
+}
