@@ -1,0 +1,12 @@
+//! Nodes, pages and a Redis together, as their users meet them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+/// What the scenarios stand on.
+mod support;
+
+/// The broker contract, the same scenarios on both brokers.
+// mod broker;
+/// What bad input gets.
+mod bad_input;
+/// What people do.
+mod chat;
