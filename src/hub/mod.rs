@@ -69,6 +69,8 @@ pub enum Command {
         range: Range,
         /// How many at most.
         limit: usize,
+        /// Dropped with the answer.
+        ticket: Ticket,
     },
     /// Answered with `members`.
     Members {
@@ -80,7 +82,25 @@ pub enum Command {
         cursor: Option<String>,
         /// How many at most.
         limit: usize,
+        /// Dropped with the answer.
+        ticket: Ticket,
     },
+}
+
+/// Held while a request has no answer yet, so that its session can bound how many there are.
+pub struct Ticket(Box<dyn Send + Sync>);
+
+impl Ticket {
+    /// Wraps what notices its own drop.
+    pub fn new(guard: impl Send + Sync + 'static) -> Self {
+        Self(Box::new(guard))
+    }
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Ticket({:p})", self.0)
+    }
 }
 
 #[derive(Debug)]

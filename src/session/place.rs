@@ -2,14 +2,27 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus::IntCounter;
 
 use super::codec::Frame;
 use super::outbox::Outbox;
-use crate::hub::{Line, Seat, SeatId};
+use crate::hub::{Line, Seat, SeatId, Ticket};
 use crate::protocol::{RoomName, User};
+
+/// Questions whose answers may be large, at once: their size together is a few outboxes, not more.
+const MAX_QUESTIONS: usize = 4;
+
+/// A question without an answer yet.
+struct Asking(Arc<Place>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.questions.fetch_sub(1, Ordering::AcqRel);
+        self.0.outbox.nudge();
+    }
+}
 
 /// The shared part of a session; the rest belongs to its task alone.
 #[derive(Debug)]
@@ -18,6 +31,7 @@ pub(super) struct Place {
     user: Mutex<User>,
     rooms: Mutex<HashSet<RoomName>>,
     unanswered: AtomicUsize,
+    questions: AtomicUsize,
     ephemeral_dropped: IntCounter,
     /// What the session still has to receive.
     pub(super) outbox: Outbox,
@@ -30,6 +44,7 @@ impl Place {
             user: Mutex::new(user),
             rooms: Mutex::default(),
             unanswered: AtomicUsize::new(0),
+            questions: AtomicUsize::new(0),
             ephemeral_dropped,
             outbox,
         }
@@ -54,6 +69,17 @@ impl Place {
         self.outbox.answer(frame);
         self.unanswered.fetch_sub(1, Ordering::Release);
         self.outbox.nudge();
+    }
+
+    /// Returns true while no further request should be read: its answer would find no room.
+    pub(super) fn is_backed_up(&self) -> bool {
+        self.outbox.is_backed_up() || self.questions.load(Ordering::Acquire) >= MAX_QUESTIONS
+    }
+
+    /// Counts a question to the hub until its ticket is dropped.
+    pub(super) fn ticket(self: &Arc<Self>) -> Ticket {
+        self.questions.fetch_add(1, Ordering::AcqRel);
+        Ticket::new(Asking(self.clone()))
     }
 
     /// Returns true if every publish has been answered.

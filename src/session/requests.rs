@@ -117,16 +117,16 @@ impl Desk {
                 if let Err(refusing) = self.member(&user, &room, Action::Read) {
                     self.refuse(Some(&id), Some(&room), refusing);
                 } else {
-                    let seat = self.place.clone();
-                    self.context.hub.command(room, Command::History { seat, id, range, limit }).await;
+                    let (seat, ticket) = (self.place.clone(), self.place.ticket());
+                    self.context.hub.command(room, Command::History { seat, id, range, limit, ticket }).await;
                 }
             }
             Request::Members { id, room, cursor, limit } => {
                 if let Err(refusing) = self.member(&user, &room, Action::Read) {
                     self.refuse(Some(&id), Some(&room), refusing);
                 } else {
-                    let seat = self.place.clone();
-                    self.context.hub.command(room, Command::Members { seat, id, cursor, limit }).await;
+                    let (seat, ticket) = (self.place.clone(), self.place.ticket());
+                    self.context.hub.command(room, Command::Members { seat, id, cursor, limit, ticket }).await;
                 }
             }
             Request::Typing { room } => {

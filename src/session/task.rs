@@ -1,5 +1,6 @@
 //! A session's life: the loop, its deadlines, and its end.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -84,6 +85,10 @@ struct Session {
     ping_at: Instant,
     pong_by: Option<Instant>,
     oldest: Option<u64>,
+    /// Messages that have come and wait for room for their answers.
+    unread: VecDeque<Incoming>,
+    /// The end that lies behind them.
+    behind: Option<End>,
 }
 
 impl Session {
@@ -103,6 +108,8 @@ impl Session {
             ping_at: now + context.bounds.ping_interval,
             pong_by: None,
             oldest: None,
+            unread: VecDeque::new(),
+            behind: None,
             place,
             context,
         }
@@ -140,14 +147,19 @@ impl Session {
             self.tell(&Answer::Degraded { reason: DegradedReason::Broker });
         }
         let received = self.link.decode(early);
-        if let Some(end) = self.take(received).await {
-            return end;
-        }
+        self.take(received);
         loop {
+            if let Some(end) = self.work().await {
+                return end;
+            }
             if let Err(error) = self.flush().await {
                 return End::Lost(Some(error));
             }
-            let may_read = !self.place.outbox.is_backed_up();
+            let is_backed_up = self.place.is_backed_up();
+            if !is_backed_up && !self.unread.is_empty() {
+                continue;
+            }
+            let may_read = !is_backed_up && self.behind.is_none();
             let deadline = self.deadline();
             tokio::select! {
                 ready = self.link.readable(), if may_read => {
@@ -155,9 +167,7 @@ impl Session {
                         return End::Lost(Some(error));
                     }
                     let received = self.link.receive();
-                    if let Some(end) = self.take(received).await {
-                        return end;
-                    }
+                    self.take(received);
                 }
                 ready = self.link.writable(), if self.link.has_unwritten() => {
                     if let Err(error) = ready {
@@ -176,14 +186,22 @@ impl Session {
         }
     }
 
-    /// Handles what a read found; returns the end if that is one.
-    async fn take(&mut self, received: Received) -> Option<End> {
-        let (messages, violation) = match received {
-            Received::End => return Some(End::Lost(None)),
-            Received::Messages(messages) => (messages, None),
-            Received::Broken(messages, violation) => (messages, Some(violation)),
-        };
-        for message in messages {
+    /// Queues what a read found.
+    fn take(&mut self, received: Received) {
+        match received {
+            Received::End => self.behind = Some(End::Lost(None)),
+            Received::Messages(messages) => self.unread.extend(messages),
+            Received::Broken(messages, violation) => {
+                self.unread.extend(messages);
+                self.behind = Some(closed_by(&violation));
+            }
+        }
+    }
+
+    /// Handles messages while there is room for their answers; returns the end if they lead to one.
+    async fn work(&mut self) -> Option<End> {
+        while !self.place.is_backed_up() {
+            let Some(message) = self.unread.pop_front() else { return self.behind.take() };
             self.pong_by = None;
             let end = match message {
                 Incoming::Text(text) => self.desk.request(&text).await,
@@ -199,7 +217,7 @@ impl Session {
                 return end;
             }
         }
-        violation.map(|violation| closed_by(&violation))
+        None
     }
 
     /// Writes what is queued, until the page takes no more.
@@ -242,7 +260,7 @@ impl Session {
         if self.link.stalled_since().is_some_and(|since| since + bounds.pong_timeout <= now) {
             return Some(End::closed(CloseCode::Slow));
         }
-        if self.place.outbox.is_backed_up() {
+        if self.place.is_backed_up() {
             // The session does not read now, so a pong could not be seen.
             self.pong_by = self.pong_by.map(|_| now + bounds.pong_timeout);
         }

@@ -8,5 +8,7 @@ mod support;
 // mod broker;
 /// What bad input gets.
 mod bad_input;
+/// Many sessions at once.
+mod many;
 /// What people do.
 mod chat;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::hub::SeatId;
-use crate::protocol::{RoomName, UserId};
+use crate::protocol::{RequestId, RoomName, UserId};
 
 /// Something to do at its time; whether it still applies is judged then.
 #[derive(Debug)]
 pub(super) enum Due {
     /// Give a join up that has not been served.
-    Expire { room: RoomName, seat: SeatId },
+    Expire { room: RoomName, seat: SeatId, id: RequestId },
     /// Tell that a user has left, unless it came back.
     Sweep { room: RoomName, user: UserId },
     /// Try a read again.

@@ -18,7 +18,7 @@ use crate::protocol::{Answer, LeftReason, RoomName};
 use crate::telemetry::Metrics;
 
 use agenda::{Agenda, Due};
-use answers::Asked;
+use answers::{Asked, Question};
 
 /// How long a room without members stays subscribed: who reloads a page finds it as it was.
 const UNSUBSCRIBE_DELAY: Duration = Duration::from_secs(3);
@@ -92,7 +92,7 @@ impl Shard {
         let now = now();
         match command {
             Command::Join { seat, id, after, limit } => {
-                let expires = Due::Expire { room: name.clone(), seat: seat.id() };
+                let expires = Due::Expire { room: name.clone(), seat: seat.id(), id: id.clone() };
                 self.agenda.add(now + self.timing.join_timeout, expires);
                 let change = self.open(&name).room.join(seat, id, after, limit, now);
                 self.tell(&name, change);
@@ -109,8 +109,12 @@ impl Shard {
                 let change = self.rooms.get_mut(&name).and_then(|slot| slot.room.rename(seat));
                 self.tell(&name, change);
             }
-            Command::History { seat, id, range, limit } => self.ask_history(name.clone(), seat, id, range, limit),
-            Command::Members { seat, id, cursor, limit } => self.ask_members(name.clone(), seat, id, cursor, limit),
+            Command::History { seat, id, range, limit, ticket } => {
+                self.ask_history(Question { room: name.clone(), seat, id, ticket }, range, limit);
+            }
+            Command::Members { seat, id, cursor, limit, ticket } => {
+                self.ask_members(Question { room: name.clone(), seat, id, ticket }, cursor, limit);
+            }
         }
         self.serve(&name);
     }
@@ -189,8 +193,8 @@ impl Shard {
         let now = now();
         while let Some(due) = self.agenda.take(now) {
             match due {
-                Due::Expire { room, seat } => {
-                    if self.rooms.get(&room).is_some_and(|slot| slot.room.expire(seat, RETRY_AFTER_MS)) {
+                Due::Expire { room, seat, id } => {
+                    if self.rooms.get(&room).is_some_and(|slot| slot.room.expire(seat, &id, RETRY_AFTER_MS)) {
                         self.leave(&room, seat);
                     }
                     self.serve(&room);

@@ -96,7 +96,7 @@ fn messages_and_control_frames_come_out_in_order() {
 fn each_violation_has_its_code_and_says_what_is_wrong() {
     let big = vec![b'x'; LIMIT];
     type Frames<'a> = &'a [(u8, &'a [u8])];
-    let rows: [(&str, Frames<'_>, u16); 14] = [
+    let rows: [(&str, Frames<'_>, CloseCode); 14] = [
         ("reserved bit", &[(0xc0 | TEXT, b"")], CloseCode::Protocol),
         ("unknown opcode", &[(FIN | 3, b"")], CloseCode::Protocol),
         (
