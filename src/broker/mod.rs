@@ -19,7 +19,7 @@ pub mod event;
 pub mod memory;
 pub mod presence;
 pub mod publish;
-// pub mod redis;
+pub mod redis;
 
 use std::sync::Arc;
 

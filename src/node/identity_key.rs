@@ -1,7 +1,6 @@
 //! Where the key that signs identity tokens comes from: a file, or the broker that all nodes share.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +13,7 @@ const MIN_KEY_BYTES: usize = 16;
 /// How often the broker's key is compared with the node's, and written back if the broker lost it.
 const REFRESH: Duration = Duration::from_secs(60);
 /// Pause after the broker gave no answer.
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY: Duration = Duration::from_millis(100);
 
 /// The key file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,30 +49,29 @@ pub(super) fn read(path: &Path) -> Result<Bytes, KeyFileError> {
     Ok(Bytes::copy_from_slice(key))
 }
 
+/// Learns the broker's key, trying until it answers; the broker keeps the node's if it had none.
+pub(super) async fn learn(broker: &SharedBroker, identity: &Identity) {
+    loop {
+        match identity.candidate() {
+            Ok(candidate) => match broker.identity_key(candidate).await {
+                Ok(key) => return identity.learn(key),
+                Err(error) => tracing::debug!(%error, "identity key not read yet"),
+            },
+            Err(error) => tracing::error!(%error, "the system gives no random numbers for an identity key"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
 /// Keeps the node's key and the broker's the same: the broker's decides, the node's is written back if it was lost.
-pub(super) async fn keep(broker: SharedBroker, identity: Arc<Identity>) {
+pub(super) async fn keep(broker: &SharedBroker, identity: &Identity) {
     let mut health = broker.health();
     loop {
-        let pause = match identity.candidate() {
-            Ok(candidate) => match broker.identity_key(candidate).await {
-                Ok(key) => {
-                    identity.learn(key);
-                    REFRESH
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "identity key not read yet");
-                    RETRY
-                }
-            },
-            Err(error) => {
-                tracing::error!(%error, "the system gives no random numbers for an identity key");
-                RETRY
-            }
-        };
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(REFRESH) => {}
             up = came_up(&mut health) => if !up { return },
         }
+        learn(broker, identity).await;
     }
 }
 

@@ -5,7 +5,7 @@ mod name;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -13,7 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::memory::{self, MemoryBroker};
-// use crate::broker::redis::RedisBroker;
+use crate::broker::redis::{self, RedisBroker};
 use crate::broker::{Health, SharedBroker};
 use crate::config::Settings;
 use crate::fleet::Readiness;
@@ -34,9 +34,9 @@ pub enum StartError {
     /// An address could not be bound.
     #[error(transparent)]
     Listen(#[from] server::ListenError),
-    // /// The broker's settings cannot work, whatever the network does.
-    // #[error(transparent)]
-    // Broker(#[from] crate::broker::redis::StartError),
+    /// The broker's settings cannot work, whatever the network does.
+    #[error(transparent)]
+    Broker(#[from] crate::broker::redis::LinkError),
     /// The identity key could not be read.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
@@ -85,27 +85,26 @@ impl Node {
         let (address, internal_address) = (public.local_addr()?, internal.local_addr()?);
         let metrics = Arc::new(Metrics::new());
         let id = name::choose(settings.server.node_name.as_deref());
-        let name: Arc<str> = id.as_str().into();
 
         let shards = std::thread::available_parallelism().map_or(1, usize::from);
         let (hub, idle) = Hub::new(shards);
         let broker: SharedBroker = if settings.redis.url.is_some() {
-            memory.join(name, hub.clone()) // RedisBroker::start(&settings, name, hub.clone(), metrics.clone())?
+            let options = redis::Options::from(&settings);
+            RedisBroker::start(&options, as_lease(&id, &settings), hub.clone(), metrics.clone())?
         } else {
-            memory.join(name, hub.clone())
+            memory.join(id.as_str().into(), hub.clone())
         };
         let timing = Timing { debounce: settings.fleet.debounce, join_timeout: settings.limits.send_timeout };
         let shards = idle.start(&broker, timing, &metrics);
 
         let identity = Arc::new(Identity::new(settings.identity.token_life));
         let readiness = Arc::new(Readiness::new());
-        let mut background = JoinSet::new();
+        let has_key_file = settings.identity.key_file.is_some();
         if let Some(file) = &settings.identity.key_file {
             identity.learn(identity_key::read(file)?);
-        } else {
-            background.spawn(identity_key::keep(broker.clone(), identity.clone()));
         }
-        background.spawn(watch_broker(broker.health(), readiness.clone()));
+        let mut background = JoinSet::new();
+        background.spawn(get_ready(broker.clone(), identity.clone(), has_key_file, readiness.clone()));
 
         let (stay, told) = watch::channel(Stay::Open);
         let bounds = SessionBounds::new(&settings);
@@ -172,6 +171,12 @@ impl Node {
         &self.id
     }
 
+    /// Returns true if the node takes part in the fleet's work.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.readiness.check().is_ok()
+    }
+
     /// Returns what the node counts.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
@@ -219,9 +224,29 @@ impl Node {
     }
 }
 
-/// Lets the node be ready once the broker has been reached; what comes later changes nothing.
-async fn watch_broker(mut health: watch::Receiver<Health>, readiness: Arc<Readiness>) {
-    if health.wait_for(|health| *health == Health::Up).await.is_ok() {
+/// Returns what the node's lease tells the fleet.
+fn as_lease(id: &NodeId, settings: &Settings) -> redis::Node {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    redis::Node {
+        node: id.as_str().to_owned(),
+        start: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+        version: crate::VERSION.to_owned(),
+        generation: String::new(),
+        pod: String::new(),
+        address: String::new(),
+        capacity: settings.limits.sessions as u64,
+    }
+}
+
+/// Lets the node be ready once the broker has been reached and welcomes can be signed; a later outage changes nothing.
+async fn get_ready(broker: SharedBroker, identity: Arc<Identity>, has_key_file: bool, readiness: Arc<Readiness>) {
+    if !has_key_file {
+        identity_key::learn(&broker, &identity).await;
+    }
+    if broker.health().wait_for(|health| *health == Health::Up).await.is_ok() {
         readiness.set_broker_seen();
+    }
+    if !has_key_file {
+        identity_key::keep(&broker, &identity).await;
     }
 }

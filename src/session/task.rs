@@ -28,6 +28,8 @@ use crate::protocol::{
 
 /// How long the end of a session waits for the page: to take the last frames, then to close its side.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// An outage that is shorter is not told: a link that is opened anew within it costs nobody anything.
+const OUTAGE: Duration = Duration::from_millis(250);
 /// Sessions that leave together come back spread over this time.
 const RETURN_SPREAD_MS: u64 = 2000;
 
@@ -85,6 +87,9 @@ struct Session {
     ping_at: Instant,
     pong_by: Option<Instant>,
     oldest: Option<u64>,
+    is_degraded: bool,
+    /// When to tell an outage, should it last.
+    degraded_at: Option<Instant>,
     /// Messages that have come and wait for room for their answers.
     unread: VecDeque<Incoming>,
     /// The end that lies behind them.
@@ -108,6 +113,8 @@ impl Session {
             ping_at: now + context.bounds.ping_interval,
             pong_by: None,
             oldest: None,
+            is_degraded: false,
+            degraded_at: None,
             unread: VecDeque::new(),
             behind: None,
             place,
@@ -143,9 +150,7 @@ impl Session {
     }
 
     async fn serve(&mut self, early: &[u8]) -> End {
-        if matches!(*self.health.borrow_and_update(), Health::Down(_)) {
-            self.tell(&Answer::Degraded { reason: DegradedReason::Broker });
-        }
+        self.tell_health();
         let received = self.link.decode(early);
         self.take(received);
         loop {
@@ -248,7 +253,7 @@ impl Session {
     fn deadline(&self) -> Instant {
         let hello = (!self.desk.is_greeted()).then(|| self.opened_at + self.context.bounds.hello_timeout);
         let stall = self.link.stalled_since().map(|since| since + self.context.bounds.pong_timeout);
-        [hello, stall, self.pong_by].into_iter().flatten().fold(self.ping_at, Instant::min)
+        [hello, stall, self.pong_by, self.degraded_at].into_iter().flatten().fold(self.ping_at, Instant::min)
     }
 
     /// Does what a deadline asks for; returns the end if it is one.
@@ -267,6 +272,10 @@ impl Session {
         if self.pong_by.is_some_and(|by| by <= now) {
             return Some(End::closed(CloseCode::Heartbeat));
         }
+        if self.degraded_at.take_if(|at| *at <= now).is_some() {
+            self.is_degraded = true;
+            self.tell(&Answer::Degraded { reason: DegradedReason::Broker });
+        }
         if self.ping_at <= now {
             self.ping_at = now + bounds.ping_interval;
             self.pong_by.get_or_insert(now + bounds.pong_timeout);
@@ -275,12 +284,16 @@ impl Session {
         None
     }
 
+    /// Tells that an outage is over at once, and that one has begun if it lasts.
     fn tell_health(&mut self) {
         let is_down = matches!(*self.health.borrow_and_update(), Health::Down(_));
-        if is_down {
-            self.tell(&Answer::Degraded { reason: DegradedReason::Broker });
-        } else {
-            self.tell(&Answer::Recovered {});
+        if is_down && !self.is_degraded {
+            self.degraded_at.get_or_insert(Instant::now() + OUTAGE);
+        } else if !is_down {
+            self.degraded_at = None;
+            if std::mem::take(&mut self.is_degraded) {
+                self.tell(&Answer::Recovered {});
+            }
         }
     }
 

@@ -12,3 +12,5 @@ mod bad_input;
 mod many;
 /// What people do.
 mod chat;
+/// What happens to a room when its Redis dies, forgets, is rewound or says nothing.
+mod redis_faults;

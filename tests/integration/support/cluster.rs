@@ -8,6 +8,7 @@ use madang::broker::memory::{self, MemoryBroker};
 use madang::config::Settings;
 use madang::node::Node;
 
+use super::eventually;
 use super::page::Page;
 use super::redis::RedisServer;
 
@@ -70,8 +71,15 @@ impl Cluster {
         cluster
     }
 
-    /// Starts another node.
+    /// Starts another node and waits until it is ready.
     pub(crate) async fn add(&mut self) {
+        self.begin().await;
+        let node = self.nodes.last().expect("a node was started");
+        eventually("the node is ready", || async { node.is_ready() }).await;
+    }
+
+    /// Starts another node, ready or not.
+    pub(crate) async fn begin(&mut self) {
         let node = match &self.joint {
             Joint::Memory(memory) => Node::start_beside(self.settings.clone(), memory).await,
             Joint::Redis(_) => Node::start(self.settings.clone()).await,

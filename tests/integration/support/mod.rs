@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 pub(crate) mod page;
 pub(crate) mod redis;
+pub(crate) mod screen;
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -134,13 +134,13 @@ impl Page {
                 match self.receive().await {
                     Ok(frame) if fits(&frame) => return frame,
                     Ok(frame) => self.inbox.push_back(frame),
-                    Err(end) => panic!("waiting for {what}, but {end}; inbox: {:?}", self.inbox),
+                    Err(end) => panic!("waiting for {what}, but {end}; {}", self.last()),
                 }
             }
         });
         match found.await {
             Ok(frame) => frame,
-            Err(_) => panic!("no {what} within {PATIENCE:?}; inbox: {:?}", self.inbox),
+            Err(_) => panic!("no {what} within {PATIENCE:?}; {}", self.last()),
         }
     }
 
@@ -193,6 +193,12 @@ impl Page {
     /// Leaves without a word, as a page whose network is cut.
     pub(crate) fn vanish(self) {
         drop(self);
+    }
+
+    /// Returns the last frames that nobody asked for, for a failing test.
+    fn last(&self) -> String {
+        let last: Vec<_> = self.inbox.iter().rev().take(5).rev().map(Value::to_string).collect();
+        format!("{} frames wait, the last: {}", self.inbox.len(), last.join(" "))
     }
 
     async fn receive(&mut self) -> Result<Value, String> {

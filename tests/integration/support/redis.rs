@@ -51,7 +51,12 @@ impl RedisServer {
             let port = free_port();
             let directory = TempDir::with_prefix("madang-redis-").expect("a directory can be made");
             let child = spawn(port, &directory, &options);
-            let mut server = Self { child, directory, options: options.clone(), port };
+            let mut server = Self {
+                child,
+                directory,
+                options: options.clone(),
+                port,
+            };
             if server.answers_in_time().await {
                 return server;
             }
@@ -103,7 +108,9 @@ impl RedisServer {
 
     /// Opens a connection of the test's own.
     pub(crate) async fn open(&self) -> RedisResult<MultiplexedConnection> {
-        redis::Client::open(self.url())?.get_multiplexed_async_connection().await
+        redis::Client::open(self.url())?
+            .get_multiplexed_async_connection()
+            .await
     }
 
     /// Runs a command, such as `["DEL", key]`.
@@ -119,13 +126,17 @@ impl RedisServer {
     pub(crate) async fn run_command<T: FromRedisValue>(&self, command: &Cmd) -> T {
         let mut connection = self.open().await.expect("the server takes connections");
         let answer = command.query_async(&mut connection).await;
-        answer.unwrap_or_else(|error| panic!("redis-server refuses {:?}: {error}", words_of(command)))
+        answer
+            .unwrap_or_else(|error| panic!("redis-server refuses {:?}: {error}", words_of(command)))
     }
 
     fn signal(&self, name: &str) {
         let (name, process) = (format!("-{name}"), self.child.id().to_string());
         let status = Command::new("kill").args([&name, &process]).status();
-        assert!(status.is_ok_and(|status| status.success()), "kill {name} {process} failed");
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "kill {name} {process} failed"
+        );
     }
 
     /// Waits until this very process answers; returns `false` if it ends instead.
@@ -148,7 +159,9 @@ impl RedisServer {
     }
 
     async fn info(&self) -> RedisResult<String> {
-        redis::cmd("INFO").query_async(&mut self.open().await?).await
+        redis::cmd("INFO")
+            .query_async(&mut self.open().await?)
+            .await
     }
 }
 
@@ -160,12 +173,22 @@ impl Drop for RedisServer {
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
-    listener.local_addr().expect("a bound listener has an address").port()
+    listener
+        .local_addr()
+        .expect("a bound listener has an address")
+        .port()
 }
 
 fn spawn(port: u16, directory: &TempDir, options: &RedisOptions) -> Child {
     let mut command = Command::new("redis-server");
-    command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""]);
+    command.args([
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        &port.to_string(),
+        "--save",
+        "",
+    ]);
     command.args([OsString::from("--dir"), directory.path().into()]);
     if options.is_durable {
         command.args(["--appendonly", "yes", "--appendfsync", "always"]);
@@ -173,11 +196,17 @@ fn spawn(port: u16, directory: &TempDir, options: &RedisOptions) -> Child {
     if let Some(password) = &options.password {
         command.args(["--requirepass", password]);
     }
-    command.args(&options.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(&options.arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     match command.spawn() {
         Ok(child) => child,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            panic!("redis-server is not installed: the integration tests need it, `make setup` installs it")
+            panic!(
+                "redis-server is not installed: the integration tests need it, `make setup` installs it"
+            )
         }
         Err(error) => panic!("redis-server cannot be started: {error}"),
     }

@@ -1,0 +1,186 @@
+//! The publishing side: workers that number and keep what sessions send.
+//!
+//! A room always goes to the same worker, and a worker has one pipeline under way: so two calls of one room never are,
+//! and what a source sends to a room is numbered in its order. Each worker's queue is bounded; a full one refuses at
+//! the door, where the order across refusals is kept as it is behind it.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::super::{Ephemeral, Publish, Refusal, Source};
+use super::batch::{self, Item};
+use super::link::Link;
+use super::payload;
+use super::pipeline::Sender;
+use super::positions::Positions;
+use super::refusals::Refusals;
+use crate::protocol::RoomName;
+
+/// Items that a worker looks at for one pipeline.
+const MAX_ITEMS: usize = 512;
+
+/// Hands messages to the workers.
+#[derive(Debug)]
+pub struct Publisher {
+    link: Arc<Link>,
+    queues: Vec<Queue>,
+    hasher: RandomState,
+}
+
+/// One worker's queue.
+#[derive(Debug)]
+struct Queue {
+    sender: mpsc::Sender<Item>,
+    door: Door,
+    /// What the worker has refused; the worker alone asks it, in the order of the queue.
+    refusals: Arc<Mutex<Refusals>>,
+}
+
+/// What was refused because the queue was full.
+#[derive(Debug)]
+struct Door {
+    refusals: Mutex<Refusals>,
+    /// Number of latches, so that an open door costs no lock.
+    latches: AtomicUsize,
+}
+
+impl Publisher {
+    /// Starts as many workers as the pool has wires; once `stop` is given they answer what waits and end.
+    #[must_use]
+    pub fn start(link: &Arc<Link>, positions: &Arc<Positions>, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
+        let options = link.options();
+        let workers = options.redis.pool_size.max(1);
+        let space = options.publish_queue.div_ceil(workers).max(1);
+        let queues = (0..workers).map(|_| {
+            let (sender, items) = mpsc::channel(space);
+            let refusals = Arc::new(Mutex::new(Refusals::new(Instant::now())));
+            let sends = Sender::new(Arc::clone(link), Arc::clone(positions), Arc::clone(&refusals));
+            tasks.spawn(work(items, sends, stop.clone()));
+            Queue { sender, door: Door::new(), refusals }
+        });
+        Self { queues: queues.collect(), link: Arc::clone(link), hasher: RandomState::new() }
+    }
+
+    /// Hands a message over; a full queue refuses it at once.
+    pub fn publish(&self, message: Publish) {
+        let queue = self.queue_of(&message.room);
+        if let Err(refusal) = queue.door.admit(&message) {
+            message.reply.send(Err(refusal));
+            return;
+        }
+        match queue.sender.try_send(Item::Publish(message)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(Item::Publish(message))) => {
+                queue.door.refused(&message);
+                message.reply.send(Err(Refusal::Overloaded));
+            }
+            Err(TrySendError::Closed(Item::Publish(message))) => message.reply.send(Err(Refusal::Unavailable)),
+            Err(_) => unreachable!("a queue gives back what it was given"),
+        }
+    }
+
+    /// Hands over something without a number; a full queue loses it.
+    pub fn ephemeral(&self, room: &RoomName, ephemeral: &Ephemeral) {
+        let (name, payload) = (self.link.keys().payloads(room), payload::encode_ephemeral(ephemeral));
+        let _ = self.queue_of(room).sender.try_send(Item::Ephemeral(name, payload));
+    }
+
+    /// Forgets what a source was refused, in one room behind what it has sent there, or everywhere at once.
+    pub fn forget(&self, source: Source, room: Option<&RoomName>) {
+        let Some(room) = room else {
+            for queue in &self.queues {
+                queue.forget(source, None);
+            }
+            return;
+        };
+        let queue = self.queue_of(room);
+        queue.door.forget(source, Some(room));
+        if queue.sender.try_send(Item::Forget(source, room.clone())).is_err() {
+            queue.forget(source, Some(room));
+        }
+    }
+
+    fn queue_of(&self, room: &RoomName) -> &Queue {
+        let index = self.hasher.hash_one(room) % self.queues.len() as u64;
+        &self.queues[usize::try_from(index).unwrap_or(0)]
+    }
+}
+
+impl Queue {
+    fn forget(&self, source: Source, room: Option<&RoomName>) {
+        self.door.forget(source, room);
+        lock(&self.refusals).forget(source, room);
+    }
+}
+
+impl Door {
+    fn new() -> Self {
+        Self { refusals: Mutex::new(Refusals::new(Instant::now())), latches: AtomicUsize::new(0) }
+    }
+
+    fn admit(&self, message: &Publish) -> Result<(), Refusal> {
+        if self.latches.load(Ordering::Acquire) == 0 {
+            return Ok(());
+        }
+        self.change(|refusals| refusals.admit(message.source, &message.room, &message.key, Instant::now()))
+    }
+
+    fn refused(&self, message: &Publish) {
+        let Publish { source, room, key, .. } = message;
+        self.change(|refusals| refusals.refused(*source, room, key, Refusal::Overloaded, Instant::now()));
+    }
+
+    fn forget(&self, source: Source, room: Option<&RoomName>) {
+        if self.latches.load(Ordering::Acquire) > 0 {
+            self.change(|refusals| refusals.forget(source, room));
+        }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Refusals) -> T) -> T {
+        let mut refusals = lock(&self.refusals);
+        let result = change(&mut refusals);
+        self.latches.store(refusals.len(), Ordering::Release);
+        result
+    }
+}
+
+/// Sends what comes in, one pipeline at a time, until the queue is closed and empty.
+async fn work(mut items: mpsc::Receiver<Item>, mut sends: Sender, stop: CancellationToken) {
+    let mut waiting = VecDeque::new();
+    let mut taken = Vec::with_capacity(MAX_ITEMS);
+    loop {
+        if waiting.is_empty() {
+            let count = tokio::select! {
+                count = items.recv_many(&mut taken, MAX_ITEMS) => count,
+                () = stop.cancelled(), if !items.is_closed() => {
+                    items.close();
+                    continue;
+                }
+            };
+            if count == 0 {
+                return;
+            }
+            waiting.extend(taken.drain(..));
+        }
+        while waiting.len() < MAX_ITEMS
+            && let Ok(item) = items.try_recv()
+        {
+            waiting.push_back(item);
+        }
+        let send_timeout = sends.send_timeout();
+        let batch = batch::form(&mut waiting, &mut lock(sends.refusals()), send_timeout, Instant::now());
+        sends.send(batch).await;
+    }
+}
+
+/// Locks without a care for poison: nothing is left half-changed.
+pub(super) fn lock(refusals: &Mutex<Refusals>) -> MutexGuard<'_, Refusals> {
+    refusals.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,282 @@
+//! The order of sends across refusals.
+//!
+//! After a message of a source in a room was refused retryably, every later one is refused with the same code, until
+//! the first refused key comes again, the source leaves, or ten seconds pass since the last refusal. Otherwise the
+//! message behind would be numbered first.
+//!
+//! The number of latches is bounded; at the bound those that have rested longest go first.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::super::{Refusal, Source};
+use crate::protocol::{Key, RoomName};
+
+/// How long after its last refusal a latch holds.
+pub const HELD_FOR: Duration = Duration::from_secs(10);
+
+/// Latches of one queue, at most; the half of them that rested longest goes when there are more.
+const MAX_LATCHES: usize = 65_536;
+
+#[derive(Debug)]
+struct Latch {
+    room: RoomName,
+    first: Key,
+    refusal: Refusal,
+    last: Instant,
+}
+
+impl Latch {
+    fn holds(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.last) < HELD_FOR
+    }
+}
+
+/// Latches of some sources.
+#[derive(Debug, Default)]
+struct Generation {
+    of: HashMap<Source, Vec<Latch>>,
+    count: usize,
+}
+
+impl Generation {
+    fn take(&mut self, source: Source, room: &RoomName) -> Option<Latch> {
+        let latches = self.of.get_mut(&source)?;
+        let index = latches.iter().position(|latch| latch.room == *room)?;
+        let latch = latches.swap_remove(index);
+        if latches.is_empty() {
+            self.of.remove(&source);
+        }
+        self.count -= 1;
+        Some(latch)
+    }
+
+    fn put(&mut self, source: Source, latch: Latch) {
+        self.of.entry(source).or_default().push(latch);
+        self.count += 1;
+    }
+
+    fn drop_source(&mut self, source: Source) {
+        self.count -= self.of.remove(&source).map_or(0, |latches| latches.len());
+    }
+}
+
+/// Who is refused what until which key.
+#[derive(Debug)]
+pub struct Refusals {
+    young: Generation,
+    /// Nothing in it was refused since `turned`: it goes as a whole.
+    old: Generation,
+    turned: Instant,
+}
+
+impl Refusals {
+    /// Begins without a refusal.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self { young: Generation::default(), old: Generation::default(), turned: now }
+    }
+
+    /// Returns the number of latches, some of which may have ended by time.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.young.count + self.old.count
+    }
+
+    /// Returns true if nothing is refused.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Lets a message pass, or refuses it as one before it was. Messages are asked about in their order.
+    ///
+    /// # Errors
+    /// The refusal that it shares.
+    pub fn admit(&mut self, source: Source, room: &RoomName, key: &Key, now: Instant) -> Result<(), Refusal> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        match self.take(source, room) {
+            Some(latch) if latch.holds(now) && latch.first != *key => {
+                let refusal = latch.refusal;
+                self.put(source, Latch { last: now, ..latch }, now);
+                Err(refusal)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes that a message was refused; one that is final holds back nobody.
+    pub fn refused(&mut self, source: Source, room: &RoomName, key: &Key, refusal: Refusal, now: Instant) {
+        if !refusal.is_retryable() {
+            return;
+        }
+        let latch = match self.take(source, room) {
+            Some(latch) if latch.holds(now) => Latch { last: now, ..latch },
+            _ => Latch { room: room.clone(), first: key.clone(), refusal, last: now },
+        };
+        self.put(source, latch, now);
+    }
+
+    /// Forgets a source in a room, or in all.
+    pub fn forget(&mut self, source: Source, room: Option<&RoomName>) {
+        if self.is_empty() {
+            return;
+        }
+        if let Some(room) = room {
+            self.take(source, room);
+        } else {
+            self.young.drop_source(source);
+            self.old.drop_source(source);
+        }
+    }
+
+    fn take(&mut self, source: Source, room: &RoomName) -> Option<Latch> {
+        self.young.take(source, room).or_else(|| self.old.take(source, room))
+    }
+
+    fn put(&mut self, source: Source, latch: Latch, now: Instant) {
+        let is_full = self.young.count >= MAX_LATCHES / 2;
+        if is_full || now.saturating_duration_since(self.turned) >= HELD_FOR {
+            self.old = std::mem::take(&mut self.young);
+            self.turned = now;
+        }
+        self.young.put(source, latch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SOURCE: Source = Source(1);
+
+    fn room() -> RoomName {
+        RoomName::trusted("lobby")
+    }
+
+    fn key(name: &str) -> Key {
+        Key::parse(name).unwrap()
+    }
+
+    fn after(refusal: Refusal) -> (Refusals, Instant) {
+        let now = Instant::now();
+        let mut refusals = Refusals::new(now);
+        refusals.refused(SOURCE, &room(), &key("a"), refusal, now);
+        (refusals, now)
+    }
+
+    #[test]
+    fn later_messages_share_the_refusal_until_the_first_key_comes_again() {
+        let (mut refusals, now) = after(Refusal::RedisFull);
+        assert_eq!(refusals.admit(SOURCE, &room(), &key("b"), now), Err(Refusal::RedisFull));
+        assert_eq!(refusals.admit(SOURCE, &room(), &key("c"), now), Err(Refusal::RedisFull));
+        for name in ["a", "b", "c"] {
+            assert_eq!(refusals.admit(SOURCE, &room(), &key(name), now), Ok(()), "{name}");
+        }
+        assert!(refusals.is_empty());
+    }
+
+    #[test]
+    fn a_second_refusal_changes_neither_key_nor_code() {
+        let (mut refusals, now) = after(Refusal::Timeout);
+        refusals.refused(SOURCE, &room(), &key("b"), Refusal::RedisFull, now);
+        assert_eq!(refusals.admit(SOURCE, &room(), &key("b"), now), Err(Refusal::Timeout));
+        assert_eq!(refusals.admit(SOURCE, &room(), &key("a"), now), Ok(()));
+    }
+
+    #[test]
+    fn others_are_not_held_back() {
+        let (mut refusals, now) = after(Refusal::Unavailable);
+        assert_eq!(refusals.admit(Source(2), &room(), &key("b"), now), Ok(()));
+        assert_eq!(refusals.admit(SOURCE, &RoomName::trusted("other"), &key("b"), now), Ok(()));
+        assert_eq!(refusals.admit(SOURCE, &room(), &key("b"), now), Err(Refusal::Unavailable));
+    }
+
+    #[test]
+    fn a_final_refusal_holds_nobody_back() {
+        let (refusals, _) = after(Refusal::KeyReused);
+        assert!(refusals.is_empty());
+    }
+
+    #[test]
+    fn ten_seconds_without_a_refusal_end_it() {
+        let (mut refusals, now) = after(Refusal::Unavailable);
+        let nearly = HELD_FOR - Duration::from_millis(1);
+        assert!(refusals.admit(SOURCE, &room(), &key("b"), now + nearly).is_err());
+        assert!(refusals.admit(SOURCE, &room(), &key("b"), now + 2 * nearly).is_err());
+        assert_eq!(refusals.admit(SOURCE, &room(), &key("b"), now + 2 * nearly + HELD_FOR), Ok(()));
+        refusals.refused(SOURCE, &room(), &key("c"), Refusal::Timeout, now + 3 * HELD_FOR);
+        assert_eq!(refusals.admit(SOURCE, &room(), &key("c"), now + 3 * HELD_FOR), Ok(()));
+    }
+
+    #[test]
+    fn a_source_that_leaves_starts_anew() {
+        let (mut refusals, now) = after(Refusal::Unavailable);
+        refusals.refused(SOURCE, &RoomName::trusted("other"), &key("a"), Refusal::Timeout, now);
+        refusals.forget(SOURCE, Some(&room()));
+        assert_eq!(refusals.admit(SOURCE, &room(), &key("b"), now), Ok(()));
+        assert_eq!(refusals.len(), 1);
+        refusals.forget(SOURCE, None);
+        assert!(refusals.is_empty());
+    }
+
+    #[test]
+    fn the_number_of_latches_is_bounded() {
+        let now = Instant::now();
+        let mut refusals = Refusals::new(now);
+        for source in 0..200_000 {
+            refusals.refused(Source(source), &room(), &key("a"), Refusal::Overloaded, now);
+            assert!(refusals.len() <= MAX_LATCHES);
+        }
+        let newest = Source(199_999);
+        assert_eq!(refusals.admit(newest, &room(), &key("b"), now), Err(Refusal::Overloaded));
+    }
+
+    proptest! {
+        /// A broker that accepts or refuses at random behind the latches, and a sender that repeats all it has not
+        /// settled, in order, before anything new: what is accepted keeps its order.
+        #[test]
+        fn what_passes_keeps_its_order(verdicts in prop::collection::vec(any::<bool>(), 1..300)) {
+            let mut now = Instant::now();
+            let mut refusals = Refusals::new(now);
+            let mut verdicts = verdicts.into_iter();
+            let (mut accepted, mut next) = (Vec::new(), 0_u32);
+            let mut unsettled: Vec<u32> = Vec::new();
+            'sending: loop {
+                unsettled.extend(next..next + 3);
+                next += 3;
+                let round = std::mem::take(&mut unsettled);
+                for (index, number) in round.iter().enumerate() {
+                    now += Duration::from_millis(7);
+                    let name = key(&number.to_string());
+                    let refused = match refusals.admit(SOURCE, &room(), &name, now) {
+                        Ok(()) => match verdicts.next() {
+                            Some(true) => None,
+                            Some(false) => Some(Refusal::Timeout),
+                            None => {
+                                unsettled.extend(&round[index..]);
+                                break 'sending;
+                            }
+                        },
+                        Err(refusal) => Some(refusal),
+                    };
+                    match refused {
+                        None => accepted.push(*number),
+                        Some(refusal) => {
+                            refusals.refused(SOURCE, &room(), &name, refusal, now);
+                            unsettled.push(*number);
+                        }
+                    }
+                }
+            }
+            prop_assert!(accepted.is_sorted(), "{:?}", accepted);
+            let mut all = [accepted, unsettled].concat();
+            all.sort_unstable();
+            prop_assert_eq!(all, (0..next).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Whether the way to Redis works, told to all who ask.
+//!
+//! Each change is one log line, one event and one value of [`Health`]; a try that fails like the one before is none.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::super::Health;
+use super::fault::LinkError;
+use super::notices::Notices;
+use crate::telemetry::Metrics;
+
+/// State of the way to Redis.
+#[derive(Debug)]
+pub(super) struct Way {
+    notices: Arc<Notices>,
+    metrics: Arc<Metrics>,
+    health: watch::Sender<Health>,
+    /// Since when it works without a break.
+    since: watch::Sender<Option<Instant>>,
+    last: Mutex<Last>,
+}
+
+#[derive(Debug, Default)]
+struct Last {
+    fault: Option<LinkError>,
+    down_at: Option<Instant>,
+}
+
+impl Way {
+    pub(super) fn new(notices: Arc<Notices>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            notices,
+            metrics,
+            health: watch::Sender::new(Health::Starting(None)),
+            since: watch::Sender::new(None),
+            last: Mutex::default(),
+        }
+    }
+
+    pub(super) fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    /// Returns how long the way works without a break; `None` while it does not.
+    pub(super) fn up_for(&self) -> Option<Duration> {
+        self.since.borrow().map(|since| since.elapsed())
+    }
+
+    /// Waits until the way works.
+    pub(super) async fn wait_up(&self) {
+        let mut since = self.since.subscribe();
+        // The sender lives in self, so there is always another value to wait for.
+        let _ = since.wait_for(Option::is_some).await;
+    }
+
+    /// Waits until the way works again after a break that comes from now on.
+    pub(super) async fn wait_up_again(&self) {
+        let mut since = self.since.subscribe();
+        let before = *since.borrow_and_update();
+        let _ = since
+            .wait_for(|since| since.is_some() && *since != before)
+            .await;
+    }
+
+    /// Tells that publishing and subscribing work.
+    pub(super) fn up(&self) {
+        let last = std::mem::take(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner));
+        match last.down_at {
+            Some(down_at) => {
+                self.metrics.broker_reconnects.inc();
+                let duration_ms = u64::try_from(down_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(duration_ms, "Redis is reached again");
+            }
+            None => tracing::info!("Redis is reached"),
+        }
+        self.metrics.broker_up.set(1);
+        self.health.send_replace(Health::Up);
+        self.since.send_replace(Some(Instant::now()));
+        self.notices.up();
+    }
+
+    /// Tells that the way is cut, or that it still is and why.
+    pub(super) fn down(&self, fault: LinkError) {
+        let reason = fault.to_string();
+        let is_configuration = fault.is_configuration();
+        let was_up = self.since.send_replace(None).is_some();
+        {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            if !was_up && last.fault.as_ref() == Some(&fault) {
+                return;
+            }
+            if was_up {
+                last.down_at = Some(Instant::now());
+            }
+            last.fault = Some(fault);
+        }
+        tracing::warn!(
+            configuration = is_configuration,
+            reason,
+            "Redis cannot be used"
+        );
+        self.metrics.broker_up.set(0);
+        self.health.send_modify(|health| {
+            *health = match health {
+                Health::Starting(_) => Health::Starting(Some(reason.clone())),
+                Health::Up | Health::Down(_) => Health::Down(reason.clone()),
+            };
+        });
+        if was_up {
+            self.notices.down(&reason);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A broker of one kind or the other, its nodes, and the faults that both kinds can have.
+
+mod ear;
+mod faults;
+mod ledger;
+mod node;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use madang::broker::memory::{self, MemoryBroker, hooks};
+use madang::broker::redis::RedisBroker;
+use madang::broker::{Health, SharedBroker, Sink};
+use madang::config::Settings;
+use madang::protocol::RoomName;
+use madang::telemetry::Metrics;
+use tokio::sync::watch;
+
+use crate::support::PATIENCE;
+use crate::support::redis::{RedisOptions, RedisServer};
+
+pub(crate) use ear::{Ear, entries, ephemerals};
+pub(crate) use ledger::Ledger;
+pub(crate) use node::{Draft, Node, user};
+
+/// What the nodes share.
+#[derive(Debug)]
+enum Kind {
+    Memory(Arc<MemoryBroker>),
+    Redis(Box<RedisServer>),
+}
+
+/// What was kept of a room by [`Bench::image`].
+#[derive(Clone, Debug)]
+pub(crate) enum Image {
+    Memory(hooks::Image),
+    /// Each key of the room's log and meta with its dump; `None` for a key that was missing.
+    Redis(Vec<(String, Option<Vec<u8>>)>),
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Bench {
+    kind: Kind,
+    settings: Settings,
+    pub(crate) ledger: Arc<Ledger>,
+    health: Vec<watch::Receiver<Health>>,
+}
+
+/// Returns settings under which what is due comes soon.
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.history.entries = 10_000;
+    settings.fleet.debounce = Duration::from_millis(300);
+    settings.fleet.lease = Duration::from_secs(2);
+    settings.limits.send_timeout = Duration::from_secs(1);
+    settings
+}
+
+impl Bench {
+    /// Makes a memory broker without nodes.
+    pub(crate) fn memory() -> Self {
+        let settings = settings();
+        let store = MemoryBroker::new(memory::Options::from(&settings));
+        Self::of(Kind::Memory(store), settings)
+    }
+
+    /// Starts a Redis that loses nothing when it is killed, without nodes.
+    pub(crate) async fn redis() -> Self {
+        let options = RedisOptions {
+            is_durable: true,
+            ..RedisOptions::default()
+        };
+        let server = RedisServer::start_with(options).await;
+        let variables = [("MADANG_REDIS__URL".to_owned(), server.url())];
+        let loaded = Settings::load(None, variables).expect("the URL of the server is allowed");
+        let settings = Settings {
+            redis: loaded.settings.redis,
+            ..settings()
+        };
+        Self::of(Kind::Redis(Box::new(server)), settings)
+    }
+
+    fn of(kind: Kind, settings: Settings) -> Self {
+        Self {
+            kind,
+            settings,
+            ledger: Arc::default(),
+            health: Vec::new(),
+        }
+    }
+
+    /// Starts a node and waits until it reaches the broker.
+    pub(crate) async fn node(&mut self, name: &str) -> Node {
+        let ear = Arc::new(Ear::new(self.ledger.clone()));
+        let broker = self.start(name.into(), ear.clone());
+        self.health.push(broker.health());
+        self.until_up().await;
+        Node::new(broker, ear, self.ledger.clone())
+    }
+
+    fn start(&self, name: Arc<str>, sink: Arc<dyn Sink>) -> SharedBroker {
+        match &self.kind {
+            Kind::Memory(store) => store.join(name, sink),
+            Kind::Redis(_) => {
+                RedisBroker::start(&self.settings, name, sink, Arc::new(Metrics::new()))
+                    .expect("the settings are right")
+            }
+        }
+    }
+
+    /// Waits until every node that has not ended reaches the broker.
+    pub(crate) async fn until_up(&mut self) {
+        for health in &mut self.health {
+            // A node that has ended never does, and tells so by ending its health.
+            if health.has_changed().is_err() {
+                continue;
+            }
+            let up = health.wait_for(|health| *health == Health::Up);
+            let is_reached = tokio::time::timeout(PATIENCE, up).await.is_ok();
+            assert!(is_reached, "a node has not reached the broker: {:?}", *health.borrow());
+        }
+    }
+
+    /// Returns how long a publish may take.
+    pub(crate) fn send_timeout(&self) -> Duration {
+        self.settings.limits.send_timeout
+    }
+}
+
+/// Returns a room's name.
+pub(crate) fn room(name: &str) -> RoomName {
+    RoomName::parse(name).expect("tests name rooms as people may")
+}
