@@ -85,7 +85,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.places.taken.fetch_sub(1, Ordering::AcqRel);
         let Some(address) = self.address else { return };
-        let mut by_address = self.by_address();
+        let mut by_address = self.places.by_address();
         if let Some(taken) = by_address.get_mut(&address) {
             *taken -= 1;
             if *taken == 0 {

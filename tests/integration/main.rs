@@ -5,7 +5,9 @@
 mod support;
 
 /// The broker contract, the same scenarios on both brokers.
-// mod broker;
+mod broker;
+/// The program itself.
+mod boot;
 /// What bad input gets.
 mod bad_input;
 /// Many sessions at once.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use madang::broker::Health;
 use serde_json::{Value, json};
 
 use crate::support::cluster::{Cluster, settings};
@@ -285,8 +286,10 @@ async fn a_frozen_redis_is_noticed_within_three_seconds_and_writes_nothing_late(
         yard.cluster.redis_server().pause();
         let begun = Instant::now();
         let id = yard.ann.ask(json!({"type": "send", "room": "yard", "text": "late", "key": format!("late {round}")})).await;
-        yard.bo.expect("degraded").await;
+        let mut health = yard.cluster.nodes[0].broker().health();
+        health.wait_for(|health| matches!(health, Health::Down(_))).await.unwrap();
         noticed.push(begun.elapsed());
+        yard.bo.expect("degraded").await;
         let answer = yard.ann.find("the refusal", |frame| frame["id"] == id).await;
         assert!(answer["retry_after_ms"].as_u64().is_some(), "{answer}");
         yard.cluster.redis_server().resume();

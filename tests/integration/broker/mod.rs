@@ -30,7 +30,7 @@ mod bench;
 mod delivery;
 /// The key that signs identity tokens.
 mod identity;
-/// Numbers and epochs, whatever happens to the data.
+/// Numbers and epochs, whatever is lost.
 mod numbering;
 /// Who is in a room.
 mod presence;
@@ -40,3 +40,7 @@ mod publishing;
 mod reading;
 /// What is refused, and what comes of it.
 mod refusals;
+/// Numbers and epochs when older data comes back.
+mod rewinds;
+/// Many messages while the way to the broker breaks.
+mod traffic;

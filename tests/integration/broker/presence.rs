@@ -43,8 +43,8 @@ fn told(events: &[Event], room: &RoomName) -> Told {
             told.left += left.len();
             told.ids
                 .extend(joined.iter().map(|user| user.id.to_string()));
-            left.iter()
-                .for_each(|id| drop(told.ids.remove(id.as_str())));
+            told.ids
+                .retain(|id| !left.iter().any(|gone| gone.as_str() == id));
             told.renamed.extend(renamed);
             told.count = count;
             told.payloads += 1;

@@ -55,20 +55,14 @@ async fn sixteen_sources_at_once_get_every_number_once(mut bench: Bench) {
         node.enter(&room, 1).await;
     }
     let publish = |source: u64| {
-        let (node, room) = (&nodes[usize::try_from(source).unwrap() % 3], &room);
-        async move {
-            let draft = |number| {
-                Draft::new(room, format!("k{number}"))
-                    .from(source)
-                    .by(&format!("u{source}"))
-            };
-            let pending: Vec<_> = (0..EACH).map(|number| node.hand(&draft(number))).collect();
-            let mut seqs = Vec::new();
-            for pending in pending {
-                seqs.push(pending.answer().await.expect("nothing is wrong").seq);
-            }
-            seqs
-        }
+        let draft = |number| {
+            Draft::new(&room, format!("k{number}"))
+                .from(source)
+                .by(&format!("u{source}"))
+        };
+        let drafts: Vec<_> = (0..EACH).map(draft).collect();
+        let node = &nodes[usize::try_from(source).unwrap() % 3];
+        async move { node.send_in_order(&drafts).await }
     };
     let answered = futures_util::future::join_all((0..SOURCES).map(publish)).await;
     for seqs in &answered {
@@ -220,7 +214,7 @@ async fn what_is_published_is_kept_byte_for_byte(mut bench: Bench) {
     ];
     let mut epoch: Option<Epoch> = None;
     for (number, content) in contents.into_iter().enumerate() {
-        let draft = Draft::new(&room, format!("k{number}")).as_bytes(content);
+        let draft = Draft::new(&room, format!("k{number}")).in_bytes(content);
         epoch = Some(node.publish(&draft).await.unwrap().epoch);
     }
     node.publish(&Draft::new(&room, "last")).await.unwrap();

@@ -72,7 +72,7 @@ impl RedisServer {
     /// Returns the value of the setting `redis.url` for this server, with the password if it has one.
     pub(crate) fn url(&self) -> String {
         match &self.options.password {
-            Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
+            Some(password) => format!("redis://:{}@127.0.0.1:{}", encoded(password), self.port),
             None => format!("redis://127.0.0.1:{}", self.port),
         }
     }
@@ -169,6 +169,15 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Writes a password as it stands in a URL.
+fn encoded(password: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    password.bytes().map(byte).collect()
 }
 
 fn free_port() -> u16 {

@@ -12,7 +12,7 @@ mod wanted;
 mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
@@ -146,30 +146,42 @@ impl Subscriber {
     /// Keeps a wire up.
     async fn run(&self, inbox: Arc<Inbox>) {
         let mut backoff = MIN_BACKOFF;
+        let mut lineage = None;
         loop {
-            let fault = match self.open(&inbox).await {
+            let begun = Instant::now();
+            let fault = match self.open(&inbox, &mut lineage).await {
                 Ok((line, watchdog)) => {
                     backoff = MIN_BACKOFF;
                     self.way.up();
-                    let fault = self.keep(line, watchdog).await;
-                    self.link.drop_all();
-                    fault
+                    self.keep(line, watchdog).await
                 }
                 Err(fault) => fault,
             };
             self.way.down(fault);
             self.wanted().cut();
             self.metrics.broker_subscriptions.set(0);
-            tokio::time::sleep(jittered(backoff)).await;
+            // A wire that was good for a while is opened anew at once.
+            if begun.elapsed() < MIN_BACKOFF || backoff > MIN_BACKOFF {
+                tokio::time::sleep(jittered(backoff)).await;
+            }
             backoff = (backoff * 2).min(MAX_BACKOFF);
         }
     }
 
     /// Opens a wire and sees a payload come back over it.
-    async fn open(&self, inbox: &Arc<Inbox>) -> Result<(Line, Watchdog), LinkError> {
+    ///
+    /// `lineage` is the one of the wire before.
+    async fn open(
+        &self,
+        inbox: &Arc<Inbox>,
+        lineage: &mut Option<Arc<str>>,
+    ) -> Result<(Line, Watchdog), LinkError> {
         let line = Line::open(&self.link, self.canary.clone(), Arc::clone(inbox)).await?;
-        // A pooled wire may have been opened before the server was promoted, and still carry its lineage of then.
-        self.link.drop_all();
+        let before = lineage.replace(Arc::clone(&line.view.wire.lineage));
+        if before.as_ref() != lineage.as_ref() {
+            // A pooled wire may have been opened before the server was promoted, and still carry its lineage of then.
+            self.link.drop_all();
+        }
         let mut watchdog = Watchdog::new(Arc::clone(&self.link), Arc::clone(&self.metrics));
         watchdog.greet(&line.view).await?;
         Ok((line, watchdog))
@@ -178,11 +190,14 @@ impl Subscriber {
     /// Follows the wishes over one wire until it fails; returns why.
     async fn keep(&self, mut line: Line, mut watchdog: Watchdog) -> LinkError {
         let (view, broken) = (line.view.clone(), line.broken());
-        tokio::select! {
-            () = broken.cancelled() => given_up(&self.link, "it was closed"),
+        let fault = tokio::select! {
+            () = broken.cancelled() => return given_up(&self.link, "it was closed"),
             fault = watchdog.run(&view) => fault,
             fault = self.follow(&mut line) => fault,
-        }
+        };
+        // The server hangs, or is another one: what the pool holds is no better.
+        self.link.drop_all();
+        fault
     }
 
     async fn follow(&self, line: &mut Line) -> LinkError {

@@ -1,5 +1,7 @@
 //! The faults that both kinds of broker can have: hooks of the memory broker, raw commands and signals to Redis.
 
+use std::time::Duration;
+
 use madang::broker::memory::hooks::Faults;
 use madang::broker::{Health, Refusal};
 use madang::protocol::RoomName;
@@ -168,6 +170,7 @@ impl Bench {
     pub(crate) async fn cut(&mut self) {
         if let Some(faults) = self.of_memory() {
             faults.set_up(false);
+            tokio::time::sleep(Duration::from_millis(5)).await;
             faults.set_up(true);
             return;
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use madang::broker::memory::{self, MemoryBroker, hooks};
-use madang::broker::redis::RedisBroker;
+use madang::broker::redis::{self, RedisBroker};
 use madang::broker::{Health, SharedBroker, Sink};
 use madang::config::Settings;
 use madang::protocol::RoomName;
@@ -21,7 +21,7 @@ use crate::support::redis::{RedisOptions, RedisServer};
 
 pub(crate) use ear::{Ear, entries, ephemerals};
 pub(crate) use ledger::Ledger;
-pub(crate) use node::{Draft, Node, user};
+pub(crate) use node::{Draft, Node, judge, user};
 
 /// What the nodes share.
 #[derive(Debug)]
@@ -93,17 +93,19 @@ impl Bench {
     /// Starts a node and waits until it reaches the broker.
     pub(crate) async fn node(&mut self, name: &str) -> Node {
         let ear = Arc::new(Ear::new(self.ledger.clone()));
-        let broker = self.start(name.into(), ear.clone());
+        let broker = self.start(name, ear.clone());
         self.health.push(broker.health());
         self.until_up().await;
         Node::new(broker, ear, self.ledger.clone())
     }
 
-    fn start(&self, name: Arc<str>, sink: Arc<dyn Sink>) -> SharedBroker {
+    fn start(&self, name: &str, sink: Arc<dyn Sink>) -> SharedBroker {
         match &self.kind {
-            Kind::Memory(store) => store.join(name, sink),
+            Kind::Memory(store) => store.join(name.into(), sink),
             Kind::Redis(_) => {
-                RedisBroker::start(&self.settings, name, sink, Arc::new(Metrics::new()))
+                let options = redis::Options::from(&self.settings);
+                let metrics = Arc::new(Metrics::new());
+                RedisBroker::start(&options, as_lease(name), sink, metrics)
                     .expect("the settings are right")
             }
         }
@@ -118,7 +120,11 @@ impl Bench {
             }
             let up = health.wait_for(|health| *health == Health::Up);
             let is_reached = tokio::time::timeout(PATIENCE, up).await.is_ok();
-            assert!(is_reached, "a node has not reached the broker: {:?}", *health.borrow());
+            assert!(
+                is_reached,
+                "a node has not reached the broker: {:?}",
+                *health.borrow()
+            );
         }
     }
 
@@ -131,4 +137,17 @@ impl Bench {
 /// Returns a room's name.
 pub(crate) fn room(name: &str) -> RoomName {
     RoomName::parse(name).expect("tests name rooms as people may")
+}
+
+/// Returns what a node of this name tells the fleet.
+fn as_lease(name: &str) -> redis::Node {
+    redis::Node {
+        node: name.to_owned(),
+        start: 0,
+        version: String::new(),
+        generation: String::new(),
+        pod: String::new(),
+        address: String::new(),
+        capacity: 0,
+    }
 }

@@ -1,19 +1,27 @@
 //! One node of a bench, and what it publishes.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use madang::broker::{
-    Accepted, Broker, PresenceChange, Publish, Refusal, Reply, SharedBroker, Snapshot, Source, Span,
+    Accepted, Broker, PresenceChange, Publish, Refusal, Reply, SharedBroker, Snapshot, Source,
+    Span, Verdict,
 };
 use madang::protocol::{Key, Position, RoomName, User, UserId, UserName};
 use tokio::sync::oneshot;
 
 use super::{Ear, Ledger};
 use crate::support::PATIENCE;
+
+/// Messages of one source that are under way at a time.
+const BURST: usize = 10;
+
+/// Pause after a burst, and before something is tried again.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A message as a test writes it: by default from source 1, its author `ann`, its text the key.
 #[derive(Clone, Debug)]
@@ -55,7 +63,7 @@ impl Draft {
     }
 
     /// Goes into the log as these bytes.
-    pub(crate) fn as_bytes(mut self, m: &'static [u8]) -> Self {
+    pub(crate) fn in_bytes(mut self, m: &'static [u8]) -> Self {
         self.m = Some(Bytes::from_static(m));
         self
     }
@@ -70,6 +78,12 @@ impl Draft {
             .clone()
             .unwrap_or_else(|| object().to_string().into())
     }
+}
+
+/// Judges the number that a message got by what was read of its room later.
+pub(crate) fn judge(read: &Snapshot, accepted: &Accepted) -> Verdict {
+    let position = Position::new(accepted.epoch.clone(), accepted.seq);
+    read.chain.judge(read.end, &position)
 }
 
 /// A message that the broker has, on its way to an answer.
@@ -171,10 +185,39 @@ impl Node {
                 Err(refusal) => {
                     let may_repeat = refusal.is_retryable() && begun.elapsed() < PATIENCE;
                     assert!(may_repeat, "{draft:?} is refused for good: {refusal}");
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
         }
+    }
+
+    /// Publishes messages of one source as a page does, a few at a time: what was refused is repeated in order, before
+    /// anything new. Returns their numbers.
+    pub(crate) async fn send_in_order(&self, drafts: &[Draft]) -> Vec<u64> {
+        let mut seqs: BTreeMap<usize, u64> = BTreeMap::new();
+        let begun = Instant::now();
+        while seqs.len() < drafts.len() {
+            let rest = drafts.len() - seqs.len();
+            assert!(
+                begun.elapsed() < 2 * PATIENCE,
+                "{rest} of {} have no number",
+                drafts.len()
+            );
+            let open = (0..drafts.len())
+                .filter(|index| !seqs.contains_key(index))
+                .take(BURST);
+            let pending: Vec<_> = open
+                .map(|index| (index, self.hand(&drafts[index])))
+                .collect();
+            for (index, pending) in pending {
+                match pending.answer().await {
+                    Ok(accepted) => drop(seqs.insert(index, accepted.seq)),
+                    Err(refusal) => assert!(refusal.is_retryable(), "{refusal:?}"),
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        seqs.into_values().collect()
     }
 
     /// Publishes a message and tells that it was delivered here, as a node with members in the room does.
@@ -182,6 +225,18 @@ impl Node {
         let accepted = self.say(draft).await;
         let position = Position::new(accepted.epoch.clone(), accepted.seq);
         self.broker.delivered(&draft.room, Some(&position));
+        accepted
+    }
+
+    /// Publishes messages with the keys `k<number>` and tells that they were delivered here.
+    pub(crate) async fn fill(&self, room: &RoomName, numbers: Range<u64>) -> Vec<Accepted> {
+        let mut accepted = Vec::new();
+        for number in numbers {
+            accepted.push(
+                self.say_and_deliver(&Draft::new(room, format!("k{number}")))
+                    .await,
+            );
+        }
         accepted
     }
 
@@ -203,7 +258,7 @@ impl Node {
                 }
                 Err(error) => assert!(begun.elapsed() < PATIENCE, "no answer to a read: {error}"),
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -224,16 +279,20 @@ impl Node {
     /// Returns all users of a room, page by page, and the count that the last page told.
     pub(crate) async fn people(&self, room: &RoomName, page: usize) -> (Vec<UserId>, u64) {
         let (mut ids, mut cursor) = (Vec::new(), None);
+        let begun = Instant::now();
         loop {
-            let roster = self
-                .broker
-                .roster(room.clone(), cursor, page)
-                .await
-                .expect("the broker answers");
-            ids.extend(roster.members.into_iter().map(|user| user.id));
-            cursor = roster.cursor;
-            if cursor.is_none() {
-                return (ids, roster.count);
+            match self.broker.roster(room.clone(), cursor.clone(), page).await {
+                Ok(roster) => {
+                    ids.extend(roster.members.into_iter().map(|user| user.id));
+                    cursor = roster.cursor;
+                    if cursor.is_none() {
+                        return (ids, roster.count);
+                    }
+                }
+                Err(error) => {
+                    assert!(begun.elapsed() < PATIENCE, "no answer to a roster: {error}");
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     }

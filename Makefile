@@ -1,0 +1,90 @@
+# Everything that is done with this repository, one target each.
+#
+# Recipes longer than three lines are scripts.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Cargo and the test runners use all cores by themselves.
+.NOTPARALLEL:
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+# The lock file is part of the source: a build that would change it fails.
+CARGO := cargo
+LOCKED := --locked
+
+.PHONY: help
+help: ## Lists what can be done
+	@awk -F ':.*## ' '/^# -- / { print "\n" substr($$0, 6) } /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: need-cargo
+need-cargo:
+	@command -v $(CARGO) >/dev/null || \
+		{ echo "cargo is missing: install Rust 1.95 or later, see https://www.rust-lang.org/tools/install" >&2; exit 1; }
+
+# -- Run
+
+.PHONY: run
+run: need-cargo ## One node without Redis: the chat on http://localhost:8080
+	@echo "The chat is on http://localhost:8080 once it is built; Ctrl-C ends it."
+	@$(CARGO) run $(LOCKED)
+
+.PHONY: run-cluster
+run-cluster: need-cargo ## Redis and three nodes: the chat on http://localhost:8081, 8082 and 8083
+	@deploy/local/run-cluster.sh
+
+# -- Test
+
+.PHONY: setup
+setup: ## Installs what the tests need, if it is missing
+	@tests/tools/setup.sh
+
+.PHONY: test
+test: setup test-rust test-page test-web ## All tests
+
+# All in one build: the parts would each build the dependencies with features of their own.
+.PHONY: build-tests
+build-tests: need-cargo
+	$(CARGO) test $(LOCKED) --no-run
+
+.PHONY: test-rust
+test-rust: build-tests ## All tests of the program: the next three
+	$(CARGO) test $(LOCKED) --no-fail-fast
+
+.PHONY: test-unit
+test-unit: build-tests ## Unit and property tests, and the code against the documents
+	$(CARGO) test $(LOCKED) --lib --bins --test documents
+
+.PHONY: test-integration
+test-integration: build-tests ## Nodes, pages and both brokers together
+	$(CARGO) test $(LOCKED) --test integration
+
+.PHONY: test-conformance
+test-conformance: build-tests ## The WebSocket codec against the Autobahn cases
+	$(CARGO) test $(LOCKED) --test conformance
+
+.PHONY: test-page
+test-page: ## The page's model without a browser
+	node --test --test-reporter=spec tests/web/unit/*.test.mjs
+
+.PHONY: test-web
+test-web: build-tests ## The page in a browser on three nodes, and the nodes' metrics
+	tests/tools/web-tests.sh
+
+# -- Check
+
+.PHONY: lint
+lint: need-cargo ## Format, Clippy and documentation without a warning
+	$(CARGO) fmt --check
+	$(CARGO) clippy $(LOCKED) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --no-deps
+
+.PHONY: fmt
+fmt: need-cargo ## Formats the code
+	$(CARGO) fmt
+
+.PHONY: doc
+doc: need-cargo ## The documentation of the code, private parts too
+	$(CARGO) doc $(LOCKED) --no-deps --document-private-items
+	@echo "see $${CARGO_TARGET_DIR:-target}/doc/madang/index.html"

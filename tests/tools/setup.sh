@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Installs what the tests need and this machine lacks; changes nothing if all is there.
+#
+# Needs Debian or Ubuntu to install by itself. Elsewhere it says what is missing.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+tools=${CARGO_TARGET_DIR:-target}/tools
+
+has() { command -v "$1" >/dev/null; }
+
+fail() {
+  echo "setup: $1" >&2
+  exit 1
+}
+
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  elif has sudo; then
+    sudo "$@"
+  else
+    fail "no right to install packages: run this as root, or install sudo"
+  fi
+}
+
+# Prints the packages that are missing, one per line.
+missing_packages() {
+  has cc || echo gcc
+  has redis-server || echo redis-server
+  has chromium || echo chromium
+  has node || echo nodejs
+  has npm || echo npm
+  python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+  # Without it a screenshot of Korean text shows boxes.
+  fc-list :lang=ko 2>/dev/null | grep -q . || printf '%s\n' fontconfig fonts-noto-cjk
+}
+
+install_packages() {
+  local packages
+  mapfile -t packages < <(missing_packages)
+  ((${#packages[@]})) || return 0
+  has apt-get || fail "missing: ${packages[*]}; there is no apt-get here, so install them by hand"
+  echo "setup: installing ${packages[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "${packages[@]}" >/dev/null
+}
+
+# promtool is taken out of the package without installing it: that would start a server on port 9090, which is ours.
+fetch_promtool() {
+  if has promtool || [[ -x $tools/promtool ]]; then
+    return
+  fi
+  has apt-get || fail "promtool is missing; there is no apt-get here, so install Prometheus by hand"
+  echo "setup: taking promtool out of the package prometheus into $tools"
+  local scratch
+  scratch=$(mktemp -d)
+  (
+    cd "$scratch"
+    apt-get download -qq prometheus 2>/dev/null || { as_root apt-get update -qq && apt-get download -qq prometheus; }
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool
+  )
+  mkdir -p "$tools"
+  mv "$scratch/usr/bin/promtool" "$tools/promtool"
+  rm -rf "$scratch"
+}
+
+install_web_packages() {
+  local installed=tests/web/node_modules/.package-lock.json
+  if [[ $installed -nt tests/web/package-lock.json ]]; then
+    return
+  fi
+  echo "setup: npm ci in tests/web"
+  npm ci --prefix tests/web --no-audit --no-fund --silent
+  # npm keeps the time of a file that it did not have to change.
+  touch "$installed"
+}
+
+has cargo || fail "cargo is missing: install Rust 1.95 or later, see https://www.rust-lang.org/tools/install"
+install_packages
+[[ $(node --version) =~ ^v([0-9]+) ]] && ((BASH_REMATCH[1] >= 20)) ||
+  fail "node is $(node --version), the page's tests need 20 or later"
+fetch_promtool
+install_web_packages
