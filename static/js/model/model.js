@@ -1,0 +1,245 @@
+// Everything the page knows, without DOM and without network: frames go in, changes and questions come out.
+//
+// `receive` takes a frame and notes in `changes` what it touched. `asks` returns the requests that are due; the
+// caller sends them and hands each answer back together with its `about`. Time is always an argument.
+
+import { DEFAULT_LIMITS, TAKES } from './frames.js';
+import { KEPT_ASIDE, Room } from './room.js';
+
+/** Entries asked for when joining again: the room in view, and each other one. */
+const JOIN_IN_VIEW = 200;
+const JOIN_ASIDE = 50;
+const PAGE = 50;
+const GAP_PAGE = 200;
+const MEMBERS_PAGE = 100;
+
+/** The state of the page. */
+export class Model {
+  /** @param {() => string} newKey  a random key of at least 96 bits */
+  constructor(newKey) {
+    this.newKey = newKey;
+    /** @type {{id: string, name: string}|null} */
+    this.self = null;
+    this.node = null;
+    this.limits = DEFAULT_LIMITS;
+    this.online = false;
+    this.degraded = null;
+    /** @type {Map<string, Room>} in the order they were added */
+    this.rooms = new Map();
+    this.current = null;
+    /** True while the page is visible and the newest entry of the current room is on the screen. */
+    this.attentive = false;
+    /** What changed since it was last cleared: `self`, `status`, `rooms`, `log:<room>`, `people:<room>`. */
+    this.changes = new Set();
+  }
+
+  /** The room in view, or null. */
+  get room() {
+    return this.rooms.get(this.current) ?? null;
+  }
+
+  /** Unread messages over all rooms. */
+  get unread() {
+    let unread = 0;
+    for (const room of this.rooms.values()) unread += room.unread;
+    return unread;
+  }
+
+  /** Adds a room at the end of the list, to be joined. Returns it, or null if there are too many. */
+  add(name) {
+    const known = this.rooms.get(name);
+    if (known) return known;
+    if (this.rooms.size >= this.limits.rooms) return null;
+    const room = new Room(name);
+    this.rooms.set(name, room);
+    this.changes.add('rooms');
+    return room;
+  }
+
+  /** Puts a room into view. What is unread in it stays marked by a line. */
+  open(name) {
+    const room = this.rooms.get(name) ?? null;
+    if (this.room && this.room !== room) {
+      this.room.trim(KEPT_ASIDE);
+      this.room.divider = null;
+    }
+    this.current = room ? name : null;
+    this.attentive = false;
+    if (room) room.divider = room.unread > 0 ? room.read : null;
+    this.changes.add('rooms').add(`log:${name}`).add(`people:${name}`);
+    return room;
+  }
+
+  /** Takes a room off the list. Returns the request that says so to the node, or null. */
+  leave(name) {
+    const room = this.rooms.get(name);
+    if (!room) return null;
+    this.rooms.delete(name);
+    if (this.current === name) this.current = null;
+    this.changes.add('rooms');
+    const isThere = room.status === 'joined' || room.status === 'joining';
+    return isThere && this.online ? { frame: { type: 'leave', room: name }, about: { what: 'leave', room } } : null;
+  }
+
+  /** Takes what a person wrote; it is shown at once and goes out with the next `asks`. */
+  write(text, now) {
+    const { room } = this;
+    if (!room) return;
+    room.sends.add(text, this.newKey(), now);
+    this.changes.add(`log:${room.name}`);
+  }
+
+  /** Tries a room, a send, a gap or the older entries again, because the person asked. */
+  retryRoom(room) {
+    Object.assign(room, { status: 'new', error: null, retryAt: 0 });
+    this.changes.add('rooms').add(`log:${room.name}`);
+  }
+
+  retrySend(room, send) {
+    room.sends.retry(send, this.newKey());
+    this.changes.add(`log:${room.name}`);
+  }
+
+  discardSend(room, send) {
+    room.sends.discard(send);
+    this.changes.add(`log:${room.name}`);
+  }
+
+  /** Notes whether the person sees the newest entry now. */
+  look(attentive) {
+    this.attentive = attentive;
+    if (attentive && this.room?.markRead()) this.changes.add('rooms');
+  }
+
+  /** Notes that the session is gone. */
+  lost() {
+    if (!this.online && this.self === null) return;
+    this.online = false;
+    this.degraded = null;
+    for (const room of this.rooms.values()) room.lost();
+    this.changes.add('status').add('rooms').add(`log:${this.current}`).add(`people:${this.current}`);
+  }
+
+  /** Returns the request for older entries of the room in view, or null if none is due. */
+  askOlder(now) {
+    const { room } = this;
+    if (!this.online || room?.status !== 'joined') return null;
+    if (room.older === 'loading' || room.older === 'end' || now < room.olderRetryAt) return null;
+    room.older = 'loading';
+    this.changes.add(`log:${room.name}`);
+    return this.#historyAsk(room, room.firstSeq, PAGE, null);
+  }
+
+  /** Returns the request for the newest entries that a gap stands for, or null. */
+  askGap(room, gap) {
+    if (!this.online || room.status !== 'joined' || gap.loading) return null;
+    gap.loading = true;
+    this.changes.add(`log:${room.name}`);
+    return this.#historyAsk(room, gap.to + 1, Math.min(GAP_PAGE, gap.to - gap.from + 1), gap);
+  }
+
+  /** Returns the request for the next page of members of the room in view, or null. */
+  askMembers() {
+    const { room } = this;
+    if (!this.online || room?.status !== 'joined' || room.people.loading || !room.people.hasMore) return null;
+    room.people.loading = true;
+    const { cursor } = room.people;
+    return {
+      frame: { type: 'members', room: room.name, limit: MEMBERS_PAGE, ...(cursor ? { cursor } : {}) },
+      about: { what: 'members', room },
+    };
+  }
+
+  /** Returns every request that is due, in order: joins, then sends, the room in view first. */
+  asks(now) {
+    if (!this.online) return [];
+    const asks = [];
+    for (const room of this.#currentFirst()) {
+      if (room.status === 'new' && now >= room.retryAt) asks.push(this.#joinAsk(room));
+      if (room.sends.items.length && room.isReady(now)) asks.push(...this.#sendAsks(room, now));
+    }
+    if (this.room?.older === 'unknown') {
+      const ask = this.askOlder(now);
+      if (ask) asks.push(ask);
+    }
+    return asks;
+  }
+
+  /** Returns when `asks` or `expire` have something to do without a frame, or Infinity. */
+  wakeAt(now) {
+    let at = Infinity;
+    const soon = (moment) => {
+      if (moment > now) at = Math.min(at, moment);
+    };
+    for (const room of this.rooms.values()) {
+      if (room.status === 'new') soon(room.retryAt);
+      if (room.older === 'unknown') soon(room.olderRetryAt);
+      if (room.goal) soon(room.goal.by);
+      if (room.sends.items.some((send) => send.state === 'waiting')) soon(room.sends.pausedUntil);
+    }
+    for (const { until } of this.room?.people.typing.values() ?? []) soon(until);
+    return at;
+  }
+
+  /** Drops who no longer types in the room in view. */
+  expire(now) {
+    if (this.room?.people.expire(now)) this.changes.add(`people:${this.current}`);
+  }
+
+  /** Takes a frame; `about` is what the request carried, if the frame answers one. */
+  receive(frame, about, now) {
+    if (Object.hasOwn(TAKES, frame.type)) TAKES[frame.type].call(this, frame, about, now);
+  }
+
+  #currentFirst() {
+    const rooms = [...this.rooms.values()];
+    const { room } = this;
+    return room ? [room, ...rooms.filter((other) => other !== room)] : rooms;
+  }
+
+  #joinAsk(room) {
+    room.status = 'joining';
+    const frame = { type: 'join', room: room.name };
+    if (room.position) {
+      frame.after = room.position;
+      frame.limit = room === this.room ? JOIN_IN_VIEW : JOIN_ASIDE;
+    }
+    return { frame, about: { what: 'join', room } };
+  }
+
+  #sendAsks(room, now) {
+    const due = room.sends.due(now, this.self.id, this.limits.dedupe_ms);
+    if (due.length || room.sends.items.some((send) => send.state === 'ask')) this.changes.add(`log:${room.name}`);
+    return due.map((send) => ({
+      frame: { type: 'send', room: room.name, text: send.text, key: send.key },
+      about: { what: 'send', room, send },
+    }));
+  }
+
+  #historyAsk(room, before, limit, gap) {
+    const frame = { type: 'history', room: room.name, limit };
+    if (before !== null) frame.before = room.before(before);
+    return { frame, about: { what: 'history', room, gap, generation: room.generation, before: before ?? room.position.seq + 1 } };
+  }
+
+  /** Runs a take for the room that a frame names, if the page still has it. */
+  named(frame, take) {
+    const room = this.rooms.get(frame.room);
+    if (room) take(room);
+  }
+
+  /** True if a frame's user is who this page speaks as. */
+  isMine(frame) {
+    return frame.user?.id !== undefined && frame.user.id === this.self?.id;
+  }
+
+  /** Gives a room the name that the node knows it by. */
+  rename(room, name) {
+    if (room.name === name) return;
+    const renamed = [...this.rooms.values()].filter((other) => other === room || other.name !== name);
+    if (this.current === room.name) this.current = name;
+    room.name = name;
+    this.rooms = new Map(renamed.map((other) => [other.name, other]));
+    this.changes.add('rooms');
+  }
+}
