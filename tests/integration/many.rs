@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, settings};
 use crate::support::page::{Page, Shown};
+use crate::support::redis::RedisServer;
 
 const SESSIONS: usize = 16;
 const MESSAGES: usize = 200;
@@ -21,7 +22,10 @@ async fn all_have_all_in_one_order_through_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_have_all_in_one_order_while_the_subscriber_is_killed() {
-    let mut cluster = Cluster::redis(3).await;
+    // Nobody may be told of a gap, so the log must hold all that is published while a node is cut off.
+    let mut settings = settings();
+    settings.history.entries = 2 * SESSIONS * MESSAGES;
+    let mut cluster = Cluster::redis_with(3, RedisServer::start().await, settings).await;
     let url = cluster.redis_server().url();
     let is_over = Arc::new(AtomicBool::new(false));
     let killer = tokio::task::spawn_blocking({

@@ -1,7 +1,7 @@
 //! Faults that tests put into the store, the ones that a Redis can have.
 //!
-//! What a node of a Redis fleet would learn from its tail probe, it learns here from [`Event::Probed`] after
-//! [`PROBE_AFTER`]. Nothing of this happens unless a test asks for it.
+//! Nothing of this happens unless a test asks for it. What a node of a Redis fleet would learn from its tail probe, it
+//! learns here from [`Event::Probed`](crate::broker::Event::Probed), five seconds after the fault.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,16 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::{Entry, Event, Health, Refusal};
+use super::super::{Entry, Refusal};
 use super::MemoryBroker;
 use super::agenda::{Due, now};
 use super::dedupe::Dedupe;
+use super::faults::PROBE_AFTER;
 use super::room::Record;
 use super::state::{NodeNumber, Room, State};
-use crate::protocol::{Position, RoomName};
-
-/// How long after a fault the nodes with members in the room are shown where its log ends.
-pub const PROBE_AFTER: Duration = Duration::from_secs(5);
+use crate::protocol::RoomName;
 
 /// Whether a rewind is noticed by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,50 +30,6 @@ pub enum Lineage {
 /// What the store held at one moment: entries and keys of all rooms.
 #[derive(Clone, Debug)]
 pub struct Image(HashMap<RoomName, (Record, Dedupe)>);
-
-/// Faults that wait for a publish.
-#[derive(Debug, Default)]
-pub(super) struct Plan {
-    refusals: Vec<(Option<RoomName>, Refusal, usize)>,
-    lost_answers: usize,
-    dropped_payloads: HashMap<RoomName, usize>,
-    pub(super) delay: Option<Duration>,
-}
-
-impl Plan {
-    /// Returns what the next publish to the room is refused with.
-    pub(super) fn refusal(&mut self, name: &RoomName) -> Option<Refusal> {
-        let matches =
-            |(room, _, _): &(Option<RoomName>, _, _)| room.as_ref().is_none_or(|room| room == name);
-        let index = self.refusals.iter().position(matches)?;
-        let (_, refusal, count) = &mut self.refusals[index];
-        let refusal = *refusal;
-        *count -= 1;
-        if *count == 0 {
-            self.refusals.remove(index);
-        }
-        Some(refusal)
-    }
-
-    /// Returns true if the answer of this publish is to be lost.
-    pub(super) fn loses_answer(&mut self) -> bool {
-        let is_lost = self.lost_answers > 0;
-        self.lost_answers = self.lost_answers.saturating_sub(1);
-        is_lost
-    }
-
-    /// Returns true if the room's next payload is to be lost.
-    pub(super) fn drops_payload(&mut self, name: &RoomName) -> bool {
-        let Some(count) = self.dropped_payloads.get_mut(name) else {
-            return false;
-        };
-        *count -= 1;
-        if *count == 0 {
-            self.dropped_payloads.remove(name);
-        }
-        true
-    }
-}
 
 /// The handle that tests hold. See the [module](self).
 #[derive(Clone, Debug)]
@@ -176,6 +130,12 @@ impl Faults {
         self.change(room, |room| room.record = record);
     }
 
+    /// Takes one room's log back to an image; its meta stays and tells of more.
+    pub fn rewind_log(&self, image: &Image, room: &RoomName) {
+        let log = image.0.get(room).and_then(|(record, _)| record.log.clone());
+        self.change(room, |room| room.record.log = log);
+    }
+
     /// Ends the lineage as a restart that loses nothing does: the way of every node is cut and comes back.
     pub fn restart(&self) {
         self.with(State::begin_lineage);
@@ -186,6 +146,11 @@ impl Faults {
         if count > 0 {
             self.with(|state| state.plan.refusals.push((room.cloned(), refusal, count)));
         }
+    }
+
+    /// Refuses no more.
+    pub fn stop_refusing(&self) {
+        self.with(|state| state.plan.refusals.clear());
     }
 
     /// Loses the answers of the next `count` accepted publishes: written, but nobody hears of it.
@@ -242,94 +207,5 @@ impl Faults {
         let result = change(&mut self.0.lock());
         self.0.emit();
         result
-    }
-}
-
-impl State {
-    fn numbers(&self) -> Vec<NodeNumber> {
-        self.nodes.keys().copied().collect()
-    }
-
-    pub(super) fn probe(&mut self, name: &RoomName) {
-        let position = self
-            .rooms
-            .get(name)
-            .map_or(Position::EMPTY, |room| room.record.probe());
-        self.tell_room(
-            name,
-            &Event::Probed {
-                room: name.clone(),
-                position,
-            },
-        );
-    }
-
-    fn probe_all(&mut self) {
-        for name in self.rooms.keys() {
-            self.agenda.after(PROBE_AFTER, Due::Probe(name.clone()));
-        }
-    }
-
-    fn begin_lineage(&mut self) {
-        self.lineage += 1;
-        let is_up = |number: &NodeNumber| {
-            self.nodes
-                .get(number)
-                .is_some_and(super::state::Node::is_up)
-        };
-        let numbers: Vec<_> = self.numbers().into_iter().filter(is_up).collect();
-        for is_up in [false, true] {
-            for number in &numbers {
-                self.set_up(*number, is_up);
-            }
-        }
-    }
-
-    fn set_up(&mut self, number: NodeNumber, is_up: bool) {
-        let Some(node) = self
-            .nodes
-            .get_mut(&number)
-            .filter(|node| node.is_up() != is_up)
-        else {
-            return;
-        };
-        if !is_up {
-            let reason = "the way to the broker is cut";
-            node.health.send_replace(Health::Down(reason.to_owned()));
-            self.tell(
-                number,
-                Event::Down {
-                    reason: reason.to_owned(),
-                },
-            );
-            return;
-        }
-        node.health.send_replace(Health::Up);
-        let held = std::mem::take(&mut node.held);
-        let has_lost_lease = std::mem::take(&mut node.has_lost_lease);
-        self.tell(number, Event::Up);
-        let subscribed =
-            |(name, room): (&RoomName, &Room)| Some((name.clone(), *room.members.get(&number)?));
-        let subscribed: Vec<_> = self.rooms.iter().filter_map(subscribed).collect();
-        for (room, generation) in subscribed {
-            self.tell(number, Event::Subscribed { room, generation });
-        }
-        for ((name, _), change) in held {
-            self.presence(number, &name, vec![change]);
-        }
-        if has_lost_lease {
-            self.tell(number, Event::LeaseRenewed);
-        }
-    }
-
-    fn lose_lease(&mut self, number: NodeNumber) {
-        let Some(node) = self.nodes.get_mut(&number) else {
-            return;
-        };
-        if node.is_up() {
-            self.tell(number, Event::LeaseRenewed);
-        } else {
-            node.has_lost_lease = true;
-        }
     }
 }

@@ -6,13 +6,15 @@
 //! log by entries and time, keys by two dedupe windows, presence by the sessions there are, the event queue by count.
 //!
 //! In reading order: `room` (log, meta, numbering), `dedupe`, `refusals`, `presence`: pure; `state` (all of it behind
-//! one lock), `publishing`, `emission` (events to sinks, without the lock), `agenda` (what happens later), `node` (the
-//! contract), [`hooks`] (faults for tests).
+//! one lock), `publishing`, `members` (nodes and their users), `emission` (events to sinks, without the lock),
+//! `agenda` (what happens later), `node` (the contract), [`hooks`] and `faults` (for tests).
 
 mod agenda;
 mod dedupe;
 mod emission;
+mod faults;
 pub mod hooks;
+mod members;
 mod node;
 mod presence;
 mod publishing;

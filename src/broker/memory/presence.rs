@@ -12,7 +12,7 @@ use crate::protocol::{User, UserId};
 /// Users above which a room's longer changes are told as a count only.
 pub(super) const BIG_ROOM: usize = 200;
 /// Changes of one batch that are still named in a big room.
-pub(super) const LONG_LIST: usize = 50;
+pub(super) const LONG_LIST: usize = 32;
 
 #[derive(Debug)]
 struct Present {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::super::{Accepted, Entry, Event, Publish, Refusal};
 use super::agenda::{Due, now};
 use super::dedupe::Seen;
-use super::hooks::PROBE_AFTER;
+use super::faults::PROBE_AFTER;
 use super::room::Numbering;
 use super::state::{Node, NodeNumber, Room, State};
 use super::unix_ms;
@@ -71,9 +71,6 @@ impl State {
         if now.saturating_duration_since(*arrived) > self.options.send_timeout {
             return Err(Refusal::Timeout);
         }
-        if let Some(refusal) = self.plan.refusal(name) {
-            return Err(refusal);
-        }
         let room = Room::within(&mut self.rooms, &self.options, name, now);
         match room.dedupe.look(author, key, *hash) {
             Seen::New => {}
@@ -82,6 +79,9 @@ impl State {
                 return Ok(accepted);
             }
             Seen::Other => return Err(Refusal::KeyReused),
+        }
+        if let Some(refusal) = self.plan.refusal(name) {
+            return Err(refusal);
         }
         let entry = self.append(Some(number), name, m.clone(), now);
         let Entry { epoch, seq, at, .. } = entry.clone();

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,17 +15,14 @@ use super::Options;
 use super::agenda::{Agenda, Due, now};
 use super::dedupe::Dedupe;
 use super::emission::{Emission, Way};
-use super::hooks::Plan;
+use super::faults::Plan;
 use super::presence::Presence;
 use super::refusals::Refusals;
 use super::room::Record;
-use crate::protocol::{Epoch, Position, RoomName, UserId};
+use crate::protocol::{Epoch, RoomName, UserId};
 
 /// A node of this process, and its lease.
 pub(super) type NodeNumber = u64;
-
-/// How long presence changes of a room are collected before they are told together.
-pub(super) const ANNOUNCE_AFTER: Duration = Duration::from_millis(200);
 
 /// One room: its entries, its users, the nodes that want its payloads.
 #[derive(Debug)]
@@ -74,7 +70,7 @@ impl Room {
         self.dedupe.rotate(now, window);
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.record.is_empty()
             && self.dedupe.is_empty()
             && self.presence.is_empty()
@@ -157,115 +153,6 @@ impl State {
         }
     }
 
-    pub(super) fn subscribe(&mut self, number: NodeNumber, name: RoomName, generation: u64) {
-        let Some(is_up) = self.nodes.get(&number).map(Node::is_up) else {
-            return;
-        };
-        self.room(&name, now()).members.insert(number, generation);
-        if is_up {
-            self.tell(
-                number,
-                Event::Subscribed {
-                    room: name,
-                    generation,
-                },
-            );
-        }
-    }
-
-    pub(super) fn unsubscribe(&mut self, number: NodeNumber, name: &RoomName, generation: u64) {
-        let keep = self.options.history_keep;
-        let Some(room) = self.rooms.get_mut(name) else {
-            return;
-        };
-        if room.members.get(&number) == Some(&generation) {
-            room.members.remove(&number);
-            room.kept_until = room.kept_until.max(now() + keep);
-        }
-        if room.is_empty() {
-            self.rooms.remove(name);
-        }
-    }
-
-    pub(super) fn delivered(
-        &mut self,
-        number: NodeNumber,
-        name: &RoomName,
-        position: Option<&Position>,
-    ) {
-        let Some(node) = self.nodes.get_mut(&number) else {
-            return;
-        };
-        let Some(position) = position else {
-            node.delivered.remove(name);
-            return;
-        };
-        let Some(epoch) = &position.epoch else { return };
-        if let Some(marks) = node.delivered.get_mut(name) {
-            if let Some((_, seq)) = marks.iter_mut().find(|(known, _)| known == epoch) {
-                *seq = position.seq.max(*seq);
-                return;
-            }
-            marks.push((epoch.clone(), position.seq));
-            let surplus = marks
-                .len()
-                .saturating_sub(super::super::chain::CHAIN_LENGTH);
-            marks.drain(..surplus);
-        } else {
-            node.delivered
-                .insert(name.clone(), vec![(epoch.clone(), position.seq)]);
-        }
-    }
-
-    pub(super) fn presence(
-        &mut self,
-        number: NodeNumber,
-        name: &RoomName,
-        changes: Vec<PresenceChange>,
-    ) {
-        let Some(node) = self.nodes.get_mut(&number) else {
-            return;
-        };
-        if !node.is_up() {
-            for change in changes {
-                let id = match &change {
-                    PresenceChange::Here(user) => user.id.clone(),
-                    PresenceChange::Gone(id) => id.clone(),
-                };
-                node.held.insert((name.clone(), id), change);
-            }
-            return;
-        }
-        let room = self.room(name, now());
-        let begins = changes.into_iter().fold(false, |begins, change| {
-            room.presence.apply(number, change) || begins
-        });
-        if begins {
-            self.agenda
-                .after(ANNOUNCE_AFTER, Due::Announce(name.clone()));
-        }
-    }
-
-    /// Ends a node; its users are swept after `delay`.
-    ///
-    /// The node is to be dropped without the lock: its sink may be the last to hold a view of this store.
-    #[must_use]
-    pub(super) fn end(&mut self, number: NodeNumber, delay: Duration) -> Option<Node> {
-        let node = self.nodes.remove(&number)?;
-        node.way.is_open.store(false, Ordering::Release);
-        node.health
-            .send_replace(Health::Down("the node has ended".to_owned()));
-        let kept_until = now() + self.options.history_keep;
-        for room in self.rooms.values_mut() {
-            if room.members.remove(&number).is_some() {
-                room.kept_until = room.kept_until.max(kept_until);
-            }
-        }
-        tracing::debug!(node = %node.name, "left the memory broker");
-        self.agenda.after(delay, Due::Sweep(number));
-        Some(node)
-    }
-
     /// Does everything whose time has come; returns when to look again.
     pub(super) fn keep_up(&mut self) -> Option<Instant> {
         while let Some(due) = self.agenda.take(now()) {
@@ -281,31 +168,6 @@ impl State {
             }
         }
         self.agenda.next()
-    }
-
-    fn announce(&mut self, name: &RoomName) {
-        let told = self
-            .rooms
-            .get_mut(name)
-            .and_then(|room| room.presence.announce());
-        if let Some(ephemeral) = told {
-            self.tell_room(
-                name,
-                &Event::Ephemeral {
-                    room: name.clone(),
-                    ephemeral,
-                },
-            );
-        }
-    }
-
-    fn sweep(&mut self, lease: NodeNumber) {
-        for (name, room) in &mut self.rooms {
-            if room.presence.sweep(lease) {
-                self.agenda
-                    .after(ANNOUNCE_AFTER, Due::Announce(name.clone()));
-            }
-        }
     }
 
     fn tidy(&mut self) {

@@ -64,11 +64,6 @@ impl RedisServer {
         panic!("redis-server ends at once on ten free ports: run it by hand to see why");
     }
 
-    /// Returns the port on 127.0.0.1.
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Returns the value of the setting `redis.url` for this server, with the password if it has one.
     pub(crate) fn url(&self) -> String {
         match &self.options.password {

@@ -1,0 +1,177 @@
+//! Nodes in the store: what they subscribed to, what they delivered, who their users are, how they end.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::super::chain::CHAIN_LENGTH;
+use super::super::{Event, Health, PresenceChange};
+use super::agenda::{Due, now};
+use super::state::{Node, NodeNumber, State};
+use crate::protocol::{Epoch, Position, RoomName};
+
+/// How long presence changes of a room are collected before they are told together.
+const ANNOUNCE_AFTER: Duration = Duration::from_millis(150);
+
+impl State {
+    pub(super) fn subscribe(&mut self, number: NodeNumber, name: RoomName, generation: u64) {
+        let Some(is_up) = self.nodes.get(&number).map(Node::is_up) else {
+            return;
+        };
+        self.room(&name, now()).members.insert(number, generation);
+        if is_up {
+            self.tell(
+                number,
+                Event::Subscribed {
+                    room: name,
+                    generation,
+                },
+            );
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, number: NodeNumber, name: &RoomName, generation: u64) {
+        let keep = self.options.history_keep;
+        let Some(room) = self.rooms.get_mut(name) else {
+            return;
+        };
+        if room.members.get(&number) == Some(&generation) {
+            room.members.remove(&number);
+            room.kept_until = room.kept_until.max(now() + keep);
+        }
+        if room.is_empty() {
+            self.rooms.remove(name);
+        }
+    }
+
+    pub(super) fn delivered(
+        &mut self,
+        number: NodeNumber,
+        name: &RoomName,
+        position: Option<&Position>,
+    ) {
+        let Some(node) = self.nodes.get_mut(&number) else {
+            return;
+        };
+        let Some(position) = position else {
+            node.delivered.remove(name);
+            return;
+        };
+        let Some(epoch) = &position.epoch else { return };
+        let marks = match node.delivered.get_mut(name) {
+            Some(marks) => marks,
+            None => node.delivered.entry(name.clone()).or_default(),
+        };
+        mark(marks, epoch, position.seq);
+    }
+
+    pub(super) fn presence(
+        &mut self,
+        number: NodeNumber,
+        name: &RoomName,
+        changes: Vec<PresenceChange>,
+    ) {
+        let Some(node) = self.nodes.get_mut(&number) else {
+            return;
+        };
+        if !node.is_up() {
+            for change in changes {
+                let id = match &change {
+                    PresenceChange::Here(user) => user.id.clone(),
+                    PresenceChange::Gone(id) => id.clone(),
+                };
+                node.held.insert((name.clone(), id), change);
+            }
+            return;
+        }
+        let room = self.room(name, now());
+        let mut begins = false;
+        for change in changes {
+            begins |= room.presence.apply(number, change);
+        }
+        if begins {
+            self.agenda
+                .after(ANNOUNCE_AFTER, Due::Announce(name.clone()));
+        }
+    }
+
+    /// Ends a node; its users are swept after `delay`.
+    ///
+    /// The node is to be dropped without the lock: its sink may be the last to hold a view of this store.
+    #[must_use]
+    pub(super) fn end(&mut self, number: NodeNumber, delay: Duration) -> Option<Node> {
+        let node = self.nodes.remove(&number)?;
+        node.way.is_open.store(false, Ordering::Release);
+        node.health
+            .send_replace(Health::Down("the node has ended".to_owned()));
+        let kept_until = now() + self.options.history_keep;
+        for room in self.rooms.values_mut() {
+            if room.members.remove(&number).is_some() {
+                room.kept_until = room.kept_until.max(kept_until);
+            }
+        }
+        tracing::debug!(node = %node.name, "left the memory broker");
+        self.agenda.after(delay, Due::Sweep(number));
+        Some(node)
+    }
+
+    pub(super) fn announce(&mut self, name: &RoomName) {
+        let told = self
+            .rooms
+            .get_mut(name)
+            .and_then(|room| room.presence.announce());
+        if let Some(ephemeral) = told {
+            self.tell_room(
+                name,
+                &Event::Ephemeral {
+                    room: name.clone(),
+                    ephemeral,
+                },
+            );
+        }
+    }
+
+    pub(super) fn sweep(&mut self, lease: NodeNumber) {
+        for (name, room) in &mut self.rooms {
+            if room.presence.sweep(lease) {
+                self.agenda
+                    .after(ANNOUNCE_AFTER, Due::Announce(name.clone()));
+            }
+        }
+    }
+}
+
+/// Notes what a node has delivered: the highest seq of each epoch, the epoch told last at the end.
+fn mark(marks: &mut Vec<(Epoch, u64)>, epoch: &Epoch, seq: u64) {
+    if let Some((last, highest)) = marks.last_mut()
+        && last == epoch
+    {
+        *highest = seq.max(*highest);
+        return;
+    }
+    let known = marks.iter().position(|(known, _)| known == epoch);
+    let before = known.map_or(0, |index| marks.remove(index).1);
+    marks.push((epoch.clone(), seq.max(before)));
+    let surplus = marks.len().saturating_sub(CHAIN_LENGTH);
+    marks.drain(..surplus);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_epochs_told_last_keep_their_highest_seqs() {
+        let epoch = |number: usize| Epoch::parse(&format!("e{number}")).unwrap();
+        let mut marks = Vec::new();
+        mark(&mut marks, &epoch(0), 5);
+        mark(&mut marks, &epoch(0), 3);
+        for number in 1..CHAIN_LENGTH {
+            mark(&mut marks, &epoch(number), 1);
+        }
+        mark(&mut marks, &epoch(0), 4);
+        mark(&mut marks, &epoch(9), 1);
+        assert_eq!(marks.len(), CHAIN_LENGTH);
+        assert!(marks.contains(&(epoch(0), 5)));
+        assert!(!marks.contains(&(epoch(1), 1)));
+    }
+}
