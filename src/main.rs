@@ -8,7 +8,7 @@ use madang::config::{Loaded, Settings, process_variables};
 use madang::node::Node;
 use madang::server::listen::raise_file_limit;
 use madang::telemetry::logs;
-use madang::tools::healthcheck;
+use madang::tools::{check, healthcheck};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The settings cannot be used (sysexits.h: `EX_CONFIG`).
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     runtime.block_on(async {
         match arguments.command.unwrap_or(Command::Serve) {
             Command::Serve => serve(loaded).await,
-            Command::Check => ExitCode::SUCCESS,
+            Command::Check => done(check::run(&loaded).await),
             Command::Healthcheck { live } => {
                 let probe = if live { healthcheck::Probe::Live } else { healthcheck::Probe::Ready };
                 done(healthcheck::run(loaded.settings.server.internal_listen, probe).await)

@@ -15,7 +15,6 @@ pub fn frame(answer: &Answer<'_>) -> Frame {
 }
 
 /// Encodes an entry as a `message`; the second value tells what became of its content.
-#[must_use]
 pub fn message(room: &RoomName, entry: &Entry) -> (Line, Spliced) {
     let mut json = BytesMut::new();
     let spliced = splice(room, &entry.epoch, entry.seq, entry.at, &entry.m, &mut json);
@@ -34,7 +33,7 @@ pub fn gap(room: &RoomName, epoch: &Epoch, from: u64, to: u64, reason: GapReason
 
 /// Encodes the withdrawal of everything above `cut`.
 #[must_use]
-pub fn rewind(room: &RoomName, epoch: Option<&Epoch>, cut: u64) -> Line {
-    let frame = frame(&Answer::Epoch { room, epoch, from: cut + 1 });
-    Line { position: Position { epoch: epoch.cloned(), seq: cut }, frame, at: None }
+pub fn rewind(room: &RoomName, cut: Position) -> Line {
+    let frame = frame(&Answer::Epoch { room, epoch: cut.epoch.as_ref(), from: cut.seq + 1 });
+    Line { position: cut, frame, at: None }
 }

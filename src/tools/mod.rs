@@ -1,3 +1,4 @@
 //! Subcommands beside the server.
 
+pub mod check;
 pub mod healthcheck;

@@ -3,7 +3,7 @@
 //! The node's monotonic clock plus an offset that every new link and the watchdog's round trips set. No wall clock of
 //! the node takes part once Redis was reached, so that a step of it moves nothing.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The broker's time. Cheap to read from anywhere.
@@ -12,6 +12,7 @@ pub struct Clock {
     origin: Instant,
     /// Unix time at `origin`, in microseconds.
     offset: AtomicI64,
+    is_set: AtomicBool,
 }
 
 impl Clock {
@@ -20,7 +21,7 @@ impl Clock {
     pub fn new() -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let offset = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX);
-        Self { origin: Instant::now(), offset: AtomicI64::new(offset) }
+        Self { origin: Instant::now(), offset: AtomicI64::new(offset), is_set: AtomicBool::new(false) }
     }
 
     /// Takes over what `TIME` answered, in Unix microseconds, to a question sent and answered at these moments.
@@ -30,6 +31,13 @@ impl Clock {
         let middle = sent + answered.saturating_duration_since(sent) / 2;
         let micros = i64::try_from(micros).unwrap_or(i64::MAX);
         self.offset.store(micros.saturating_sub(self.since_origin(middle)), Ordering::Relaxed);
+        self.is_set.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true once Redis was asked.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::Relaxed)
     }
 
     /// Returns the broker's time now, in Unix milliseconds.

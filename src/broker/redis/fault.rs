@@ -61,7 +61,7 @@ pub enum LinkError {
     #[error("TLS with Redis at {0} failed ({1}): check redis.ca_file and that this port speaks TLS")]
     Tls(String, String),
     /// No answer in time.
-    #[error("Redis at {0} does not answer: check redis.url and the network between")]
+    #[error("Redis at {0} does not answer: check redis.url (rediss:// needs a port that speaks TLS) and the network between")]
     Silent(String),
     /// The link broke.
     #[error("the link to Redis at {0} broke ({1}): it is opened again; a port that speaks TLS needs a redis.url with rediss://")]

@@ -1,12 +1,13 @@
 //! How a node reaches Redis: wires of its own for the subscriber, a pool for everything else.
 //!
-//! After [`Link::drop_all`] no pooled wire that was opened before is handed out again. A pooled wire goes back only
+//! After [`Link::drop_all`], and after a wire was opened under another lineage, no pooled wire that was opened before is
+//! handed out again: two lineages in turn would begin an epoch with every call. A pooled wire goes back only
 //! with [`Pooled::keep`]: one whose answer did not come, or whose user was canceled, may still hold the answer to
 //! somebody else's question and is closed.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Object, Pool, QueueMode, RecycleError, RecycleResult};
@@ -23,7 +24,8 @@ use crate::telemetry::Metrics;
 
 /// How long a wire that has just answered is trusted without asking it again.
 ///
-/// Asking costs a round trip for every batch; a wire that breaks within this time costs its batch one refusal.
+/// Asking costs a round trip for every batch; a wire that breaks within this time costs its batch one refusal, and after
+/// it no wire is trusted that answered before.
 const TRUSTED: Duration = Duration::from_millis(250);
 
 /// How long a failure to open a wire is answered to others that ask for one, so that an outage is not a storm of
@@ -100,9 +102,17 @@ impl Link {
                 wire.keep();
                 Ok(results)
             }
-            Ok(Err(error)) => Err(self.fault(&error)),
+            Ok(Err(error)) => {
+                self.broke();
+                Err(self.fault(&error))
+            }
             Err(_) => Err(LinkError::Silent(self.dialer.address().name.clone())),
         }
+    }
+
+    /// Notes that a pooled wire broke: others that answered before are asked before they are handed out.
+    pub fn broke(&self) {
+        *lock(&self.pool.manager().broke) = Some(Instant::now());
     }
 
     /// Closes every pooled wire, those in use when they come back.
@@ -154,9 +164,15 @@ impl Pooled {
         Arc::clone(&self.object().wire.lineage)
     }
 
+    /// Returns true until the wire was put back once.
+    pub fn is_new(&mut self) -> bool {
+        self.object().is_new
+    }
+
     /// Puts the wire back after all its answers came.
     pub fn keep(mut self) {
-        self.object().answered = Instant::now();
+        let kept = self.object();
+        (kept.answered, kept.is_new) = (Instant::now(), false);
         drop(self.0.take());
     }
 }
@@ -181,6 +197,7 @@ pub struct Kept {
     wire: Wire,
     generation: u64,
     answered: Instant,
+    is_new: bool,
 }
 
 /// Opens wires for the pool and looks after idle ones.
@@ -191,14 +208,23 @@ pub struct Opener {
     generation: Arc<AtomicU64>,
     answer_limit: Duration,
     failure: Mutex<Option<(Instant, LinkError)>>,
+    /// Lineage of the wire opened last.
+    lineage: Mutex<Option<Arc<str>>>,
+    /// When a wire broke last.
+    broke: Mutex<Option<Instant>>,
 }
 
 impl Opener {
     fn new(dialer: Arc<Dialer>, generation: Arc<AtomicU64>, answer_limit: Duration) -> Self {
         // It opens nothing: a wire from the dialer is what it recycles.
         let recycler = deadpool_redis::Manager::new("redis://localhost").expect("a valid address");
-        Self { dialer, recycler, generation, answer_limit, failure: Mutex::new(None) }
+        Self { dialer, recycler, generation, answer_limit, failure: Mutex::default(), lineage: Mutex::default(), broke: Mutex::default() }
     }
+}
+
+/// Locks without a care for poison: what is guarded is replaced as a whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl managed::Manager for Opener {
@@ -206,7 +232,7 @@ impl managed::Manager for Opener {
     type Error = LinkError;
 
     async fn create(&self) -> Result<Kept, LinkError> {
-        if let Some((at, error)) = &*self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+        if let Some((at, error)) = &*lock(&self.failure)
             && at.elapsed() < FAILURE_STANDS
         {
             return Err(error.clone());
@@ -215,15 +241,22 @@ impl managed::Manager for Opener {
         let generation = self.generation.load(Ordering::Acquire);
         let opened = self.dialer.open(self.answer_limit, None::<fn(PushInfo)>).await;
         let failure = opened.as_ref().err().map(|error| (Instant::now(), error.clone()));
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
-        Ok(Kept { wire: opened?, generation, answered: Instant::now() })
+        *lock(&self.failure) = failure;
+        let wire = opened?;
+        let before = lock(&self.lineage).replace(Arc::clone(&wire.lineage));
+        let generation = match before {
+            Some(before) if before != wire.lineage => self.generation.fetch_add(1, Ordering::AcqRel) + 1,
+            _ => generation,
+        };
+        Ok(Kept { wire, generation, answered: Instant::now(), is_new: true })
     }
 
     async fn recycle(&self, kept: &mut Kept, metrics: &managed::Metrics) -> RecycleResult<LinkError> {
         if kept.generation != self.generation.load(Ordering::Acquire) {
             return Err(RecycleError::message("opened before all wires were dropped"));
         }
-        if kept.answered.elapsed() < TRUSTED {
+        let has_broken_since = lock(&self.broke).is_some_and(|broke| broke >= kept.answered);
+        if kept.answered.elapsed() < TRUSTED && !has_broken_since {
             return Ok(());
         }
         let asked = tokio::time::timeout(CONNECT_TIMEOUT / 2, self.recycler.recycle(&mut kept.wire.commands, metrics));

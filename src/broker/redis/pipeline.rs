@@ -68,12 +68,14 @@ impl Sender {
         for (name, payload) in ephemeral {
             pipeline.cmd("PUBLISH").arg(name).arg(payload).ignore();
         }
-        let forgotten = self.round(&mut wire, pipeline, &mut calls, Form::Hash, &circumstances).await;
+        // The first call over a wire brings the script along: whoever answers it may never have seen it.
+        let first = if wire.is_new() { Form::Whole } else { Form::Hash };
+        let forgotten = self.round(&mut wire, pipeline, &mut calls, [first, Form::Hash], &circumstances).await;
         let is_sound = match forgotten {
             Some(again) if again.is_empty() => true,
             Some(mut again) => {
                 let pipeline = Pipeline::with_capacity(again.len() + 1);
-                self.round(&mut wire, pipeline, &mut again, Form::Whole, &circumstances).await.is_some()
+                self.round(&mut wire, pipeline, &mut again, [Form::Whole; 2], &circumstances).await.is_some()
             }
             None => false,
         };
@@ -82,17 +84,18 @@ impl Sender {
         }
     }
 
-    /// Sends calls and answers their messages; returns the calls whose script the server has forgotten, and nothing if
-    /// the wire is of no use any more.
+    /// Sends calls, the first and the others in these forms, and answers their messages; returns the calls whose script
+    /// the server has forgotten, and nothing if the wire is of no use any more.
     async fn round(
         &self,
         wire: &mut Pooled,
         mut pipeline: Pipeline,
         calls: &mut Vec<Call>,
-        form: Form,
+        [first, others]: [Form; 2],
         circumstances: &Circumstances<'_>,
     ) -> Option<Vec<Call>> {
-        for call in calls.iter() {
+        for (index, call) in calls.iter().enumerate() {
+            let form = if index == 0 { first } else { others };
             pipeline.add_command(call.command(form, circumstances));
         }
         let acks = self.link.options().redis.acks;
@@ -114,7 +117,7 @@ impl Sender {
         for (mut call, result) in calls.drain(..).zip(results) {
             match result {
                 _ if call.messages.is_empty() => {}
-                Err(error) if script::is_forgotten(&error) && form == Form::Hash => forgotten.push(call),
+                Err(error) if script::is_forgotten(&error) && others == Form::Hash => forgotten.push(call),
                 result => self.settle(&mut call, result, is_replicated),
             }
         }
@@ -142,6 +145,7 @@ impl Sender {
                 Ok(Ok(results)) => return Some(results),
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "a publish has no answer");
+                    self.link.broke();
                     calls.iter_mut().for_each(|call| self.refuse(call, Refusal::Timeout));
                     return None;
                 }

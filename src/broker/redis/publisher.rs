@@ -43,7 +43,7 @@ struct Queue {
     refusals: Arc<Mutex<Refusals>>,
 }
 
-/// What was refused because the queue was full.
+/// What was refused before it came into the queue.
 #[derive(Debug)]
 struct Door {
     refusals: Mutex<Refusals>,
@@ -75,14 +75,14 @@ impl Publisher {
             message.reply.send(Err(refusal));
             return;
         }
-        match queue.sender.try_send(Item::Publish(message)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(Item::Publish(message))) => {
-                queue.door.refused(&message);
-                message.reply.send(Err(Refusal::Overloaded));
-            }
-            Err(TrySendError::Closed(Item::Publish(message))) => message.reply.send(Err(Refusal::Unavailable)),
-            Err(_) => unreachable!("a queue gives back what it was given"),
+        let (refusal, item) = match queue.sender.try_send(Item::Publish(message)) {
+            Ok(()) => return,
+            Err(TrySendError::Full(item)) => (Refusal::Overloaded, item),
+            Err(TrySendError::Closed(item)) => (Refusal::Unavailable, item),
+        };
+        if let Item::Publish(message) = item {
+            queue.door.refused(&message, refusal);
+            message.reply.send(Err(refusal));
         }
     }
 
@@ -132,9 +132,9 @@ impl Door {
         self.change(|refusals| refusals.admit(message.source, &message.room, &message.key, Instant::now()))
     }
 
-    fn refused(&self, message: &Publish) {
+    fn refused(&self, message: &Publish, refusal: Refusal) {
         let Publish { source, room, key, .. } = message;
-        self.change(|refusals| refusals.refused(*source, room, key, Refusal::Overloaded, Instant::now()));
+        self.change(|refusals| refusals.refused(*source, room, key, refusal, Instant::now()));
     }
 
     fn forget(&self, source: Source, room: Option<&RoomName>) {

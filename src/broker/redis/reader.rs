@@ -20,7 +20,7 @@ static READ: LazyLock<Script> =
     LazyLock::new(|| Script::new(&[include_str!("scripts/room.lua"), include_str!("scripts/read.lua")]));
 
 /// What the script answers: layout, chain, first, end, entries.
-type Answer = (u64, String, u64, u64, Vec<(String, Vec<Value>)>);
+type Answer = (u64, Vec<u8>, u64, u64, Vec<(String, Vec<Value>)>);
 
 /// Reads at most `limit` entries of a span.
 ///
@@ -30,7 +30,8 @@ pub async fn read(link: &Link, room: &RoomName, span: Span, limit: usize) -> Res
     let until = Instant::now() + link.options().send_timeout;
     let (command, from, to) = match span {
         Span::After(seq) => ("XRANGE", format!("{}-0", seq.min(MAX_SEQ) + 1), "+".to_owned()),
-        Span::Before(seq) => ("XREVRANGE", format!("({}-0", seq.min(MAX_SEQ + 1)), "-".to_owned()),
+        // Inclusive: Redis refuses an exclusive end of 0-0, and every id of a log ends in 0.
+        Span::Before(seq) => ("XREVRANGE", format!("{}-0", seq.min(MAX_SEQ + 1).saturating_sub(1)), "-".to_owned()),
         Span::Newest => ("XREVRANGE", "+".to_owned(), "-".to_owned()),
     };
     let keys = link.keys();
@@ -44,9 +45,12 @@ pub async fn read(link: &Link, room: &RoomName, span: Span, limit: usize) -> Res
     let mut answers = asked.map_err(|fault| Unavailable(fault.to_string()))?;
     let answer = answers.pop().unwrap_or(Ok(Value::Nil));
     let answer = answer.map_err(|error| Unavailable(link.fault(&error).to_string()))?;
+    if matches!(&answer, Value::Array(parts) if parts.len() == 1) {
+        return Err(Unavailable("the room was written by a newer version".to_owned()));
+    }
     match redis::from_redis_value::<Answer>(answer) {
         Ok(answer) => Ok(snapshot(answer, command == "XREVRANGE", limit)),
-        Err(e) => Err(Unavailable(format!("DEBUG {e:?}"))), Err(_) => Err(Unavailable("the room was written by a newer version".to_owned())),
+        Err(error) => Err(Unavailable(format!("the room cannot be read: {error}"))),
     }
 }
 
@@ -66,9 +70,9 @@ fn snapshot(answer: Answer, is_descending: bool, limit: usize) -> Snapshot {
     Snapshot { chain, first, end, entries, more }
 }
 
-/// Reads `epoch first epoch first …`.
-fn parse_chain(text: &str) -> Chain {
-    let mut words = text.split(' ');
+/// Reads `epoch first epoch first …`; a pair with an epoch that cannot be one is left out.
+fn parse_chain(text: &[u8]) -> Chain {
+    let mut words = text.split(|byte| *byte == b' ').map(|word| str::from_utf8(word).unwrap_or_default());
     let mut pairs = Vec::new();
     while let (Some(epoch), Some(first)) = (words.next(), words.next()) {
         if let (Ok(epoch), Ok(first)) = (Epoch::parse(epoch), first.parse()) {

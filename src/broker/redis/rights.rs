@@ -1,10 +1,22 @@
 //! Which commands a node sends to Redis, those inside its scripts included.
 //!
-//! An ACL user needs exactly these, on the keys `<prefix>:*` and the channels `<prefix>:*`; a test compares the list
-//! with what a server has recorded. HELLO, AUTH and QUIT need no right.
+//! An ACL user needs exactly these, on the keys and the channels `<prefix>:*`; a test compares the list with what a
+//! server has recorded. HELLO and AUTH need no right.
 
 /// The commands, as an ACL rule names them.
 pub const RIGHTS: &[&str] = &[
-    "eval", "evalsha", "exists", "get", "hmget", "hset", "info", "pexpireat", "ping", "publish", "select", "set",
-    "subscribe", "time", "unsubscribe", "unwatch", "wait", "xadd", "xinfo|stream", "xrange", "xrevrange",
+    "del", "eval", "evalsha", "exists", "get", "hdel", "hget", "hlen", "hmget", "hscan", "hset", "info", "pexpire",
+    "pexpireat", "ping", "publish", "sadd", "select", "set", "smembers", "srandmember", "srem", "subscribe", "time",
+    "unsubscribe", "unwatch", "wait", "xadd", "xinfo|stream", "xrange", "xrevrange",
 ];
+
+/// Returns the rule that makes an ACL user of these rights, without its password.
+#[must_use]
+pub fn acl_rule(prefix: &str) -> String {
+    let mut rule = format!("resetkeys resetchannels -@all ~{prefix}:* &{prefix}:*");
+    for command in RIGHTS {
+        rule.push_str(" +");
+        rule.push_str(command);
+    }
+    rule
+}

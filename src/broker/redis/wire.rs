@@ -24,6 +24,9 @@ use crate::config::{Redis, RedisUrl, Secret};
 /// How long opening a wire may take, from resolving the name to the last answer of the greeting.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// A greeting that took longer says too little about the time; the watchdog's next round says more.
+const GOOD_TRIP: Duration = Duration::from_millis(20);
+
 /// What `INFO replication` says of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -133,7 +136,10 @@ impl Dialer {
             let mut greeting = redis::pipe();
             greeting.cmd("INFO").arg("replication").cmd("TIME").cmd("PING").ignore();
             let (info, (seconds, micros)): (String, (u64, u64)) = greeting.query_async(&mut commands).await?;
-            self.clock.observe(asked, Instant::now(), seconds.saturating_mul(1_000_000).saturating_add(micros));
+            let answered = Instant::now();
+            if answered - asked <= GOOD_TRIP || !self.clock.is_set() {
+                self.clock.observe(asked, answered, seconds.saturating_mul(1_000_000).saturating_add(micros));
+            }
             Ok((commands, info))
         };
         let (commands, info) = match tokio::time::timeout(2 * CONNECT_TIMEOUT, greeted).await {

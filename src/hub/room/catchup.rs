@@ -7,8 +7,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::settle::Page;
 use super::Room;
+use super::settle::{Page, place};
 use crate::broker::{Roster, Unavailable, Verdict};
 use crate::hub::lines;
 use crate::hub::seat::Line;
@@ -50,6 +50,13 @@ impl Stage {
         Self::Behind { cursor, skip_to: 0, is_paused: true }
     }
 
+    /// Skips nothing that comes after a rewind to `cut`.
+    pub(super) fn rewind(&mut self, cut: u64) {
+        if let Self::Behind { skip_to, .. } = self {
+            *skip_to = cut.min(*skip_to);
+        }
+    }
+
     /// Lets a paused cursor go on.
     pub(super) fn resume(&mut self) {
         if let Self::Behind { is_paused, .. } = self {
@@ -79,17 +86,37 @@ impl Room {
         self.roster.as_ref().is_some_and(|(_, read_at)| now.duration_since(*read_at) < ROSTER_LIFE)
     }
 
-    /// Returns the lowest position that waits for a page of the log, if any does.
-    pub(super) fn lowest_cursor(&self) -> Option<u64> {
-        let waiting = self.members.iter().filter_map(|member| match &member.stage {
-            Stage::Joining { after: Some(after), fresh, .. } if !self.can_judge(after, *fresh) => Some(after.seq),
+    /// Returns the lowest position that somebody comes back from.
+    pub(super) fn lowest_return(&self) -> Option<u64> {
+        let returns = self.members.iter().filter_map(|member| match &member.stage {
+            Stage::Joining { after: Some(after), .. } => Some(after.seq),
+            _ => None,
+        });
+        returns.min()
+    }
+
+    /// Returns where the page begins that members wait for, if any do, in a room that stands at `end`.
+    ///
+    /// Cursors wait for what follows them; positions that the room does not know, for what follows its own. Where there
+    /// are both, they take turns.
+    pub(super) fn wanted_page(&self, end: u64) -> Option<u64> {
+        let cursors = self.members.iter().filter_map(|member| match &member.stage {
             Stage::Behind { cursor, is_paused: false, .. } => Some(cursor.seq),
             _ => None,
         });
-        waiting.min()
+        // A page must not begin ahead of the room: it would seem to prove a gap.
+        let chosen = self.reads.choose(cursors).map(|cursor| cursor.min(end));
+        if chosen.is_some() && self.reads.next() % 2 == 1 {
+            return chosen;
+        }
+        let is_unknown = self.members.iter().any(|member| match &member.stage {
+            Stage::Joining { after: Some(after), fresh, .. } => !self.can_judge(after, *fresh),
+            _ => false,
+        });
+        if is_unknown { Some(end) } else { chosen }
     }
 
-    /// Returns true if a position can be judged now: the room knows it, or has read its log since it was told.
+    /// Returns true if a position can be judged now: the room knows it, or has come to its log's end since it was told.
     fn can_judge(&self, position: &Position, fresh: u64) -> bool {
         let end = self.position.as_ref().map(|own| own.seq);
         let is_known = end.is_some_and(|end| self.chain.judge(end, position) == Verdict::Good);
@@ -152,7 +179,7 @@ impl Room {
         let Stage::Behind { cursor, skip_to, .. } = &self.members[index].stage else { return false };
         let (at, skip_to) = (cursor.seq, *skip_to);
         if let Verdict::Cut(cut) = self.chain.judge(end, cursor) {
-            let line = lines::rewind(&self.name, self.chain.epoch_at(cut), cut);
+            let line = lines::rewind(&self.name, place(&self.chain, cut));
             return self.give(index, &[line]);
         }
         if at >= end {

@@ -3,36 +3,37 @@
 //! Pure: what happened comes in by the methods, what is to be done is asked for ([`Room::begin_read`],
 //! [`Room::take_delivered`]), frames go to the members' [`Seat`]s. The rules kept here:
 //!
-//! * Live entries are delivered only in succession to the room's position. Anything else waits in `parked` for a read
-//!   of the log, and only such a read proves a gap or a rewind.
+//! * Live entries are delivered only in succession to the room's position. Anything else needs a read of the log, and
+//!   only such a read proves a gap or a rewind.
 //! * A member is either *live*, and then stands at the room's position, or *catching up* from a cursor of its own.
 //! * Joining, coming back and falling behind are one path: see [`catchup`](self).
 
 mod catchup;
+mod live;
 mod people;
 mod reads;
 mod settle;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::broker::{Chain, Entry, PresenceChange, Roster, Span};
+use crate::broker::{Chain, PresenceChange, Roster, Span};
 use crate::hub::lines;
-use crate::hub::seat::{Line, Seat, SeatId};
-use crate::protocol::{Answer, ErrorCode, Position, RequestId, RoomName, Spliced, UserId};
+use crate::hub::seat::{Seat, SeatId};
+use crate::protocol::{Answer, ErrorCode, Position, RequestId, RoomName, UserId};
 use crate::telemetry::Metrics;
 
 use catchup::Stage;
+use live::{MAX_PARKED, Parked};
 use people::People;
 use reads::Reads;
-use tail::Tail;
+use tail::{TAIL, Tail};
 
 pub use settle::PAGE;
-
-/// Entries that wait for a read; with more of them the read tells all.
-const MAX_PARKED: usize = 4096;
 
 /// A read that the room asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +63,7 @@ pub struct Room {
     chain: Chain,
     tail: Tail,
     reads: Reads,
-    parked: Vec<Entry>,
+    parked: Parked,
     members: Vec<Member>,
     seats: HashMap<SeatId, usize>,
     people: People,
@@ -82,9 +83,9 @@ impl Room {
             position: None,
             moved: false,
             chain: Chain::default(),
-            tail: Tail::default(),
+            tail: Tail::new(&TAIL),
             reads: Reads::default(),
-            parked: Vec::new(),
+            parked: Parked::new(MAX_PARKED),
             members: Vec::new(),
             seats: HashMap::new(),
             people: People::default(),
@@ -147,85 +148,6 @@ impl Room {
         }
     }
 
-    /// Takes entries as they came live.
-    pub fn entries(&mut self, entries: Vec<Entry>) {
-        if self.reads.is_needed() {
-            self.park(entries);
-        } else {
-            self.take_live(entries);
-        }
-    }
-
-    fn park(&mut self, entries: Vec<Entry>) {
-        if self.parked.len() + entries.len() > MAX_PARKED {
-            self.parked.clear();
-            self.reads.need();
-        } else if self.reads.is_in_flight() || self.position.is_some() {
-            self.parked.extend(entries);
-        }
-    }
-
-    fn take_live(&mut self, mut entries: Vec<Entry>) {
-        let (Some(position), Some(first), Some(last)) = (&self.position, entries.first(), entries.last()) else {
-            return;
-        };
-        let is_same_epoch = position.epoch.as_ref() == Some(&first.epoch) && first.epoch == last.epoch;
-        if is_same_epoch && last.seq <= position.seq {
-            return;
-        }
-        let next = position.seq + 1;
-        if is_same_epoch && first.seq <= next && is_consecutive(&entries) {
-            entries.retain(|entry| entry.seq >= next);
-            let lines = entries.iter().map(|entry| self.encode(entry)).collect();
-            self.deliver(lines);
-        } else {
-            self.reads.need();
-            self.park(entries);
-        }
-    }
-
-    fn encode(&self, entry: &Entry) -> Line {
-        let (line, spliced) = lines::message(&self.name, entry);
-        if spliced == Spliced::Unreadable {
-            self.metrics.unreadable_entries.inc();
-        }
-        line
-    }
-
-    /// Delivers messages in succession, and gaps between them, to all live members.
-    fn deliver(&mut self, lines: Vec<Line>) {
-        let held = self.reads.is_in_flight();
-        for line in &lines {
-            if line.at.is_some() {
-                self.tail.push(line.clone(), held);
-            } else {
-                self.tail.reset(line.position.seq);
-            }
-        }
-        self.fan_out(&lines);
-    }
-
-    /// Gives lines to all live members; who cannot take all catches up from the last one taken.
-    fn fan_out(&mut self, lines: &[Line]) {
-        let Some(last) = lines.last() else { return };
-        let before = self.position.replace(last.position.clone()).unwrap_or(Position::EMPTY);
-        self.moved = true;
-        let mut delivered = 0;
-        for member in &mut self.members {
-            if !matches!(member.stage, Stage::Live) {
-                continue;
-            }
-            let taken = member.seat.stream(&self.name, lines);
-            delivered += lines[..taken].iter().filter(|line| line.at.is_some()).count();
-            if taken < lines.len() {
-                self.metrics.outbox_overflows.inc();
-                let cursor = taken.checked_sub(1).map_or(&before, |index| &lines[index].position);
-                member.stage = Stage::behind(cursor.clone());
-            }
-        }
-        self.metrics.messages_delivered.inc_by(delivered as u64);
-    }
-
     /// Lets a session in: it is answered with `joined` once the room's position is known and checked.
     ///
     /// Returns the change of presence, if there is one.
@@ -258,9 +180,12 @@ impl Room {
     }
 
     /// Gives up a join that could not be served in time; returns true if it was still waiting.
-    pub fn expire(&self, seat: SeatId, retry_after_ms: u64) -> bool {
+    pub fn expire(&self, seat: SeatId, request: &RequestId, retry_after_ms: u64) -> bool {
         let Some(member) = self.seats.get(&seat).and_then(|index| self.members.get(*index)) else { return false };
         let Stage::Joining { id, .. } = &member.stage else { return false };
+        if id != request {
+            return false;
+        }
         member.seat.expelled(&self.name);
         member.seat.answer(lines::frame(&Answer::Error {
             id: Some(id),
@@ -314,8 +239,4 @@ impl Room {
     pub fn everybody(&self) -> Vec<PresenceChange> {
         self.people.everybody()
     }
-}
-
-fn is_consecutive(entries: &[Entry]) -> bool {
-    entries.windows(2).all(|pair| pair[1].seq == pair[0].seq + 1 && pair[1].epoch == pair[0].epoch)
 }

@@ -91,3 +91,65 @@ impl People {
         (members, count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::protocol::UserName;
+
+    fn user(id: &str, name: &str) -> User {
+        User { id: UserId::parse(id).unwrap(), name: UserName::parse(name).unwrap(), bot: None }
+    }
+
+    #[test]
+    fn a_user_is_here_from_the_first_session_to_the_last() {
+        let (mut people, ann, now) = (People::default(), user("u1", "Ann"), Instant::now());
+        assert_eq!(people.enter(&ann), Some(PresenceChange::Here(ann.clone())));
+        assert_eq!(people.enter(&ann), None);
+        assert!(!people.leave(&ann.id, now));
+        assert!(people.leave(&ann.id, now));
+        assert!(!people.is_empty());
+        assert_eq!(people.sweep(&ann.id, now), Some(PresenceChange::Gone(ann.id.clone())));
+        assert!(people.is_empty());
+        assert!(!people.leave(&ann.id, now));
+    }
+
+    #[test]
+    fn who_comes_back_in_time_has_not_left() {
+        let (mut people, ann, now) = (People::default(), user("u1", "Ann"), Instant::now());
+        people.enter(&ann);
+        people.leave(&ann.id, now);
+        assert_eq!(people.enter(&ann), None);
+        assert_eq!(people.sweep(&ann.id, now), None);
+        people.leave(&ann.id, now + Duration::from_secs(2));
+        assert_eq!(people.sweep(&ann.id, now + Duration::from_secs(1)), None, "the second time away has just begun");
+    }
+
+    #[test]
+    fn another_name_is_a_change() {
+        let (mut people, ann, anna) = (People::default(), user("u1", "Ann"), user("u1", "Anna"));
+        people.enter(&ann);
+        assert_eq!(people.rename(&ann), None);
+        assert_eq!(people.rename(&anna), Some(PresenceChange::Here(anna.clone())));
+        assert_eq!(people.enter(&ann), Some(PresenceChange::Here(ann.clone())));
+        assert_eq!(people.rename(&user("u2", "Bob")), None);
+        assert_eq!(people.everybody(), [PresenceChange::Here(ann)]);
+    }
+
+    #[test]
+    fn a_whole_roster_is_completed_and_a_part_of_one_is_not() {
+        let (mut people, ann, bob, eve) = (People::default(), user("u1", "Ann"), user("u2", "Bob"), user("u3", "Eve"));
+        people.enter(&ann);
+        people.enter(&bob);
+        people.enter(&eve);
+        people.leave(&eve.id, Instant::now());
+        let mut roster = Roster { members: vec![bob.clone()], count: 1, cursor: None };
+        assert_eq!(people.complete(&roster, 10), (vec![bob.clone(), ann], 2));
+        assert_eq!(people.complete(&roster, 1), (vec![bob.clone()], 2));
+        roster.cursor = Some("more".to_owned());
+        roster.count = 7;
+        assert_eq!(people.complete(&roster, 10), (vec![bob], 7));
+    }
+}

@@ -27,6 +27,8 @@ pub(super) struct Reads {
     applied: u64,
     flight: Option<Flight>,
     needed: Option<u64>,
+    /// Where the next page for cursors begins at the lowest: the pages sweep over the log and begin anew at its end.
+    swept: u64,
     failures: u32,
     retry_at: Option<Instant>,
 }
@@ -47,7 +49,7 @@ impl Reads {
         self.begun + 1
     }
 
-    /// Returns true if a read with this number or a later one has been applied.
+    /// Returns true if the room has come as far as a read with this number or a later one saw.
     pub(super) fn has_applied(&self, number: u64) -> bool {
         self.applied >= number
     }
@@ -84,15 +86,25 @@ impl Reads {
         at
     }
 
-    /// Notes that a read has been applied; returns true if the room needs no other one for itself.
+    /// Notes that the room has come as far as a read saw; returns true if it needs no other one for itself.
     pub(super) fn apply(&mut self, number: u64) -> bool {
         self.applied = number;
-        self.failures = 0;
-        self.retry_at = None;
         if self.needed.is_some_and(|needed| needed <= number) {
             self.needed = None;
         }
         self.needed.is_none()
+    }
+
+    /// Notes up to where a page for cursors went; `None` if it went to the log's end.
+    pub(super) fn sweep(&mut self, flight: &Flight, swept: Option<u64>) {
+        if flight.position.as_ref().is_some_and(|own| flight.after < own.seq) {
+            self.swept = swept.unwrap_or(0);
+        }
+    }
+
+    /// Chooses among cursors the one whose page is read next, so that none waits for more than one sweep.
+    pub(super) fn choose(&self, cursors: impl Iterator<Item = u64>) -> Option<u64> {
+        cursors.min_by_key(|cursor| (*cursor < self.swept, *cursor))
     }
 
     /// Lets a read begin at once, whatever failed before.

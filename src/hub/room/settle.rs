@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use super::reads::Flight;
-use super::{ReadRequest, Room, is_consecutive};
-use crate::broker::{Chain, Snapshot, Span, Unavailable, Verdict};
+use super::{ReadRequest, Room};
+use crate::broker::{Chain, Entry, Snapshot, Span, Unavailable, Verdict};
 use crate::hub::lines;
 use crate::hub::seat::Line;
-use crate::protocol::{GapReason, Position};
+use crate::protocol::{GapReason, MAX_SEQ, Position};
 
 /// Entries per read: a page of texts of the longest kind stays below 4 MiB.
 pub const PAGE: usize = 256;
@@ -25,6 +25,17 @@ pub(super) struct Page {
     pub(super) more: bool,
 }
 
+/// How far a read has brought the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Settled {
+    /// To where the log ended.
+    Whole,
+    /// The room agrees with the log, but the log goes on.
+    Part,
+    /// The log was rewound while live entries came: only a later read can tell where.
+    Torn,
+}
+
 impl Room {
     /// Returns the read to begin now, if one is due; its result goes into [`Room::read`].
     pub fn begin_read(&mut self, now: Instant) -> Option<ReadRequest> {
@@ -33,11 +44,11 @@ impl Room {
         }
         let after = match &self.position {
             Some(position) if self.reads.is_needed() => position.seq,
-            // A cursor may be ahead of the room; the page must still begin where the room stands.
-            Some(position) => self.lowest_cursor()?.min(position.seq),
+            Some(position) => self.wanted_page(position.seq)?,
             // The first read only asks where the log stands, unless somebody comes back to it.
-            None => self.lowest_cursor().unwrap_or(u64::MAX),
+            None => self.lowest_return().unwrap_or(MAX_SEQ),
         };
+        self.parked.clear();
         let flight = self.reads.begin(after, self.position.clone());
         Some(ReadRequest { number: flight.number, span: Span::After(after) })
     }
@@ -46,70 +57,89 @@ impl Room {
     pub fn read(&mut self, number: u64, result: Result<Snapshot, Unavailable>, now: Instant) -> Option<Instant> {
         let flight = self.reads.end(number)?;
         let Ok(snapshot) = result else { return Some(self.reads.fail(now)) };
-        let page = Page {
-            after: flight.after,
-            lines: snapshot.entries.iter().map(|entry| self.encode(entry)).collect(),
-            end: snapshot.end,
-            more: snapshot.more,
-        };
-        if !self.settle(&flight, snapshot.chain, &page) {
+        self.reads.retry_now();
+        let page = self.page(flight.after, &snapshot);
+        self.reads.sweep(&flight, page.lines.last().filter(|_| page.more).map(|line| line.position.seq));
+        let settled = self.settle(&flight, snapshot.chain, &page);
+        if settled == Settled::Torn {
             self.reads.need();
-            self.reads.apply(number);
             return None;
         }
-        let is_settled = self.reads.apply(number);
-        self.checked = is_settled && self.subscribed;
+        let is_settled = settled == Settled::Whole && self.reads.apply(number);
+        self.checked |= is_settled && self.subscribed;
         self.advance_all(Some(&page), now);
         if is_settled {
             self.unpark();
         }
+        self.tail.rest();
         None
     }
 
-    /// Brings the room's position in line with the log; returns false if another read is needed for it.
-    fn settle(&mut self, flight: &Flight, chain: Chain, page: &Page) -> bool {
+    fn page(&self, after: u64, snapshot: &Snapshot) -> Page {
+        let line = |entry: &Entry| {
+            let mut line = self.encode(entry);
+            // An entry may be older than all epochs of the chain; who stands behind it stands in the oldest one.
+            line.position = place(&snapshot.chain, entry.seq);
+            line
+        };
+        Page {
+            after,
+            lines: snapshot.entries.iter().map(line).collect(),
+            // A log without epochs holds nothing, whatever its last number was.
+            end: if snapshot.chain.pairs().is_empty() { 0 } else { snapshot.end },
+            more: snapshot.more,
+        }
+    }
+
+    /// Brings the room's position in line with the log.
+    fn settle(&mut self, flight: &Flight, chain: Chain, page: &Page) -> Settled {
         let Some(position) = self.position.clone() else {
-            let epoch = chain.epoch_at(page.end).cloned();
             self.chain = chain;
             self.tail.reset(page.end);
-            self.position = Some(Position { epoch, seq: page.end });
+            self.position = Some(place(&self.chain, page.end));
             self.moved = true;
-            return true;
+            return Settled::Whole;
         };
-        let begun_at = flight.position.as_ref().map_or(0, |position| position.seq);
         if flight.position.as_ref() != Some(&position) {
             // Live entries came while the read was under way: the snapshot may lie between, but not elsewhere.
+            let begun_at = flight.position.as_ref().map_or(0, |position| position.seq);
             if chain.newest() != position.epoch.as_ref() || page.end < begun_at {
-                return false;
+                return Settled::Torn;
             }
             self.chain = chain;
         } else {
             let verdict = chain.judge(page.end, &position);
             self.chain = chain;
             if let Verdict::Cut(cut) = verdict {
-                self.rewind(cut);
-                return cut == page.end;
+                return self.rewind(cut, page.end);
             }
         }
         self.follow(page)
     }
 
     /// Tells the members that everything above `cut` is withdrawn.
-    fn rewind(&mut self, cut: u64) {
+    fn rewind(&mut self, cut: u64, end: u64) -> Settled {
         self.metrics.epochs_told.inc();
         self.tail.cut(cut);
-        let line = lines::rewind(&self.name, self.chain.epoch_at(cut), cut);
+        self.members.iter_mut().for_each(|member| member.stage.rewind(cut));
+        let line = lines::rewind(&self.name, place(&self.chain, cut));
         self.fan_out(&[line]);
+        if cut == end {
+            return Settled::Whole;
+        }
+        self.reads.need();
+        Settled::Part
     }
 
-    /// Delivers what the page holds above the room's position; returns false if the log holds more.
-    fn follow(&mut self, page: &Page) -> bool {
+    /// Delivers what the page holds above the room's position.
+    fn follow(&mut self, page: &Page) -> Settled {
         let at = self.position.as_ref().map_or(0, |position| position.seq);
         let found = self.bridge(page, at, page.end);
         let repaired = found.iter().filter(|line| line.at.is_some()).count();
         self.metrics.gaps_repaired.inc_by(repaired as u64);
-        self.deliver(found);
-        !page.more || self.position.as_ref().is_some_and(|position| position.seq >= page.end)
+        self.deliver(&found);
+        let is_whole = self.position.as_ref().is_some_and(|position| position.seq >= page.end);
+        if is_whole { Settled::Whole } else { Settled::Part }
     }
 
     /// Returns the page's lines above `at` and up to `end`, with a gap for every hole.
@@ -134,24 +164,15 @@ impl Room {
 
     /// Encodes a gap; a room without epochs has none.
     pub(super) fn gap(&self, from: u64, to: u64, reason: GapReason) -> Option<Line> {
-        // Below the oldest epoch that the chain still knows, that one stands for those before it.
-        let oldest = self.chain.pairs().first().map(|(epoch, _)| epoch);
-        let epoch = self.chain.epoch_at(to).or(oldest)?;
+        let epoch = place(&self.chain, to).epoch?;
         self.metrics.gaps_told.with_label_values(&[reason.as_str()]).inc();
-        Some(lines::gap(&self.name, epoch, from, to, reason))
+        Some(lines::gap(&self.name, &epoch, from, to, reason))
     }
+}
 
-    /// Takes up what came live while a read was needed.
-    fn unpark(&mut self) {
-        let mut parked = std::mem::take(&mut self.parked);
-        while !parked.is_empty() {
-            // One run of consecutive numbers at a time, as they came.
-            let length = (1..parked.len())
-                .find(|length| !is_consecutive(&parked[length - 1..=*length]))
-                .unwrap_or(parked.len());
-            let rest = parked.split_off(length);
-            self.entries(parked);
-            parked = rest;
-        }
-    }
+/// Returns the position at a seq; below the oldest epoch that the chain still knows, that one stands for those before.
+pub(super) fn place(chain: &Chain, seq: u64) -> Position {
+    let oldest = || chain.pairs().first().map(|(epoch, _)| epoch);
+    let epoch = if seq == 0 { None } else { chain.epoch_at(seq).or_else(oldest) };
+    Position { epoch: epoch.cloned(), seq }
 }

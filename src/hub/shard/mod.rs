@@ -81,33 +81,33 @@ impl Shard {
                     }
                     events.drain(..).for_each(|event| self.event(event));
                 }
-                Some((room, command)) = exit.commands.recv() => self.command(room, command),
+                Some((room, command)) = exit.commands.recv() => self.command(&room, command),
                 Some(done) = self.waiting.next() => self.done(done),
                 () = sleep_until(next) => self.due(),
             }
         }
     }
 
-    fn command(&mut self, name: RoomName, command: Command) {
+    fn command(&mut self, name: &RoomName, command: Command) {
         let now = now();
         match command {
             Command::Join { seat, id, after, limit } => {
                 let expires = Due::Expire { room: name.clone(), seat: seat.id(), id: id.clone() };
                 self.agenda.add(now + self.timing.join_timeout, expires);
-                let change = self.open(&name).room.join(seat, id, after, limit, now);
-                self.tell(&name, change);
+                let change = self.open(name).room.join(seat, id, after, limit, now);
+                self.tell(name, change);
             }
             Command::Leave { seat, id } => {
-                self.leave(&name, seat.id());
+                self.leave(name, seat.id());
                 if let Some(id) = id {
-                    let answer = Answer::Left { id: Some(&id), room: &name, reason: LeftReason::Asked };
+                    let answer = Answer::Left { id: Some(&id), room: name, reason: LeftReason::Asked };
                     seat.answer(lines::frame(&answer));
                 }
             }
-            Command::Drained { seat } => self.with(&name, |room| room.drained(seat, now)),
+            Command::Drained { seat } => self.with(name, |room| room.drained(seat, now)),
             Command::Rename { seat } => {
-                let change = self.rooms.get_mut(&name).and_then(|slot| slot.room.rename(seat));
-                self.tell(&name, change);
+                let change = self.rooms.get_mut(name).and_then(|slot| slot.room.rename(seat));
+                self.tell(name, change);
             }
             Command::History { seat, id, range, limit, ticket } => {
                 self.ask_history(Question { room: name.clone(), seat, id, ticket }, range, limit);
@@ -116,7 +116,7 @@ impl Shard {
                 self.ask_members(Question { room: name.clone(), seat, id, ticket }, cursor, limit);
             }
         }
-        self.serve(&name);
+        self.serve(name);
     }
 
     fn leave(&mut self, name: &RoomName, seat: super::SeatId) {

@@ -5,6 +5,7 @@ mod links;
 mod numbering;
 mod order;
 mod reading;
+mod whole;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

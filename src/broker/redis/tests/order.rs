@@ -66,6 +66,7 @@ async fn under(log: &Log, count: usize, mut disturb: impl FnMut(usize) + Send) {
         }
     };
     tokio::join!(sending, disturbing);
+    log.server.signal("CONT");
     for room in ["lobby", "other"] {
         assert_order(log, room, &sources, count).await;
     }
