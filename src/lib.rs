@@ -58,7 +58,10 @@
 //! | fleet | the nodes that see each other |
 //! | drain | leaving without loss |
 //! | outbox | what a session still has to receive |
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on fails"))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a test that cannot go on fails")
+)]
 
 pub mod broker;
 pub mod config;

@@ -50,7 +50,10 @@ fn main() -> ExitCode {
             return ExitCode::from(BAD_SETTINGS);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("the system gives no threads: {error}");
@@ -62,7 +65,11 @@ fn main() -> ExitCode {
             Command::Serve => serve(loaded).await,
             Command::Check => done(check::run(&loaded).await),
             Command::Healthcheck { live } => {
-                let probe = if live { healthcheck::Probe::Live } else { healthcheck::Probe::Ready };
+                let probe = if live {
+                    healthcheck::Probe::Live
+                } else {
+                    healthcheck::Probe::Ready
+                };
                 done(healthcheck::run(loaded.settings.server.internal_listen, probe).await)
             }
         }
@@ -75,8 +82,10 @@ async fn serve(loaded: Loaded) -> ExitCode {
         eprintln!("log.filter (MADANG_LOG__FILTER): {error}");
         return ExitCode::from(BAD_SETTINGS);
     }
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         eprintln!("the system gives no signals");
         return ExitCode::from(FAILED);
     };

@@ -49,7 +49,12 @@ impl Chain {
     /// Adds the epoch that begins at `first`; epochs that began there or later hold nothing any more and go.
     #[must_use]
     pub fn begin(&self, epoch: Epoch, first: u64) -> Self {
-        let mut pairs: Vec<_> = self.0.iter().filter(|(_, begin)| *begin < first).cloned().collect();
+        let mut pairs: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(_, begin)| *begin < first)
+            .cloned()
+            .collect();
         pairs.push((epoch, first));
         Self::new(pairs)
     }
@@ -69,19 +74,30 @@ impl Chain {
     /// Returns the epoch that numbered `seq`.
     #[must_use]
     pub fn epoch_at(&self, seq: u64) -> Option<&Epoch> {
-        self.0.iter().rev().find(|(_, first)| *first <= seq).map(|(epoch, _)| epoch)
+        self.0
+            .iter()
+            .rev()
+            .find(|(_, first)| *first <= seq)
+            .map(|(epoch, _)| epoch)
     }
 
     /// Judges a position in a log that ends at `end`.
     #[must_use]
     pub fn judge(&self, end: u64, position: &Position) -> Verdict {
         let Some(epoch) = &position.epoch else {
-            return if position.seq == 0 { Verdict::Good } else { Verdict::Cut(0) };
+            return if position.seq == 0 {
+                Verdict::Good
+            } else {
+                Verdict::Cut(0)
+            };
         };
         let Some(index) = self.0.iter().position(|(name, _)| name == epoch) else {
             return Verdict::Cut(0);
         };
-        let last = self.0.get(index + 1).map_or(u64::MAX, |(_, first)| first - 1);
+        let last = self
+            .0
+            .get(index + 1)
+            .map_or(u64::MAX, |(_, first)| first - 1);
         if position.seq <= last && position.seq <= end {
             Verdict::Good
         } else {

@@ -117,7 +117,12 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Unavailable`] when no answer came within the setting `limits.send_timeout`.
-    fn read(&self, room: RoomName, span: Span, limit: usize) -> BoxFuture<'static, Result<Snapshot, Unavailable>>;
+    fn read(
+        &self,
+        room: RoomName,
+        span: Span,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Snapshot, Unavailable>>;
 
     /// Carries something without a number to the nodes with members in the room; lost when the broker is away.
     fn ephemeral(&self, room: &RoomName, ephemeral: Ephemeral);

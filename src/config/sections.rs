@@ -48,7 +48,8 @@ settings! {
         /// Origins whose pages may open sessions, exactly these; empty = pages of the host that
         /// they ask.
         allowed_origins: Origins = "", OriginList;
-        /// Name of the node in logs and frames; empty = the name of the host.
+        /// Name of the node in logs and frames, which get a random tag behind it; empty = the name of
+        /// the host.
         node_name: Option<String> = "", Optional(Name("._-"));
         /// Time in which the head of a request must arrive.
         header_timeout: Duration = "10s", Span(100, 5 * MINUTE);

@@ -4,7 +4,9 @@ use bytes::BytesMut;
 
 use super::seat::Line;
 use crate::broker::Entry;
-use crate::protocol::{Answer, Epoch, Frame, FrameBuilder, GapReason, Position, RoomName, Spliced, splice};
+use crate::protocol::{
+    Answer, Epoch, Frame, FrameBuilder, GapReason, Position, RoomName, Spliced, splice,
+};
 
 /// Encodes an answer.
 #[must_use]
@@ -21,19 +23,44 @@ pub fn message(room: &RoomName, entry: &Entry) -> (Line, Spliced) {
     let mut builder = FrameBuilder::with_capacity(json.len());
     builder.put(&json);
     let position = Position::new(entry.epoch.clone(), entry.seq);
-    (Line { position, frame: builder.finish(), at: Some(entry.at) }, spliced)
+    (
+        Line {
+            position,
+            frame: builder.finish(),
+            at: Some(entry.at),
+        },
+        spliced,
+    )
 }
 
 /// Encodes a gap; a member stands behind it afterwards.
 #[must_use]
 pub fn gap(room: &RoomName, epoch: &Epoch, from: u64, to: u64, reason: GapReason) -> Line {
-    let frame = frame(&Answer::Gap { room, epoch, from, to, reason });
-    Line { position: Position::new(epoch.clone(), to), frame, at: None }
+    let frame = frame(&Answer::Gap {
+        room,
+        epoch,
+        from,
+        to,
+        reason,
+    });
+    Line {
+        position: Position::new(epoch.clone(), to),
+        frame,
+        at: None,
+    }
 }
 
 /// Encodes the withdrawal of everything above `cut`.
 #[must_use]
 pub fn rewind(room: &RoomName, cut: Position) -> Line {
-    let frame = frame(&Answer::Epoch { room, epoch: cut.epoch.as_ref(), from: cut.seq + 1 });
-    Line { position: cut, frame, at: None }
+    let frame = frame(&Answer::Epoch {
+        room,
+        epoch: cut.epoch.as_ref(),
+        from: cut.seq + 1,
+    });
+    Line {
+        position: cut,
+        frame,
+        at: None,
+    }
 }

@@ -169,7 +169,12 @@ impl Hub {
 impl Idle {
     /// Runs the shards until the returned set is dropped.
     #[must_use]
-    pub fn start(self, broker: &SharedBroker, timing: Timing, metrics: &Arc<Metrics>) -> JoinSet<()> {
+    pub fn start(
+        self,
+        broker: &SharedBroker,
+        timing: Timing,
+        metrics: &Arc<Metrics>,
+    ) -> JoinSet<()> {
         let mut shards = JoinSet::new();
         for exit in self.exits {
             shards.spawn(shard::Shard::new(broker.clone(), timing, metrics.clone()).run(exit));
@@ -181,13 +186,16 @@ impl Idle {
 impl Sink for Hub {
     fn event(&self, event: Event) -> bool {
         match &event {
-            Event::Entries { room, .. } | Event::Ephemeral { room, .. } | Event::Probed { room, .. } => {
-                self.shard(room).events.try_send(event).is_ok()
+            Event::Entries { room, .. }
+            | Event::Ephemeral { room, .. }
+            | Event::Probed { room, .. } => self.shard(room).events.try_send(event).is_ok(),
+            Event::Subscribed { room, .. } | Event::Suspect { room } => {
+                self.shard(room).changes.send(event).is_ok()
             }
-            Event::Subscribed { room, .. } | Event::Suspect { room } => self.shard(room).changes.send(event).is_ok(),
-            Event::Up | Event::Down { .. } | Event::LeaseRenewed => {
-                self.shards.iter().all(|shard| shard.changes.send(event.clone()).is_ok())
-            }
+            Event::Up | Event::Down { .. } | Event::LeaseRenewed => self
+                .shards
+                .iter()
+                .all(|shard| shard.changes.send(event.clone()).is_ok()),
         }
     }
 }
@@ -196,6 +204,17 @@ fn pair() -> (Entrance, Exit) {
     let (commands, commands_out) = mpsc::channel(COMMAND_QUEUE);
     let (events, events_out) = mpsc::channel(EVENT_QUEUE);
     let (changes, changes_out) = mpsc::unbounded_channel();
-    let exit = Exit { commands: commands_out, events: events_out, changes: changes_out };
-    (Entrance { commands, events, changes }, exit)
+    let exit = Exit {
+        commands: commands_out,
+        events: events_out,
+        changes: changes_out,
+    };
+    (
+        Entrance {
+            commands,
+            events,
+            changes,
+        },
+        exit,
+    )
 }

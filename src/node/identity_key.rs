@@ -41,10 +41,16 @@ pub enum KeyFileError {
 
 /// Reads the key from a file; white space at its end does not count.
 pub(super) fn read(path: &Path) -> Result<Bytes, KeyFileError> {
-    let content = std::fs::read(path).map_err(|source| KeyFileError::Unreadable { path: path.to_owned(), source })?;
+    let content = std::fs::read(path).map_err(|source| KeyFileError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
     let key = content.trim_ascii_end();
     if key.len() < MIN_KEY_BYTES {
-        return Err(KeyFileError::Short { path: path.to_owned(), length: key.len() });
+        return Err(KeyFileError::Short {
+            path: path.to_owned(),
+            length: key.len(),
+        });
     }
     Ok(Bytes::copy_from_slice(key))
 }
@@ -57,7 +63,9 @@ pub(super) async fn learn(broker: &SharedBroker, identity: &Identity) {
                 Ok(key) => return identity.learn(key),
                 Err(error) => tracing::debug!(%error, "identity key not read yet"),
             },
-            Err(error) => tracing::error!(%error, "the system gives no random numbers for an identity key"),
+            Err(error) => {
+                tracing::error!(%error, "the system gives no random numbers for an identity key")
+            }
         }
         tokio::time::sleep(RETRY).await;
     }
@@ -95,10 +103,23 @@ mod tests {
     fn a_short_or_missing_key_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        assert!(read(&path).unwrap_err().to_string().contains("identity.key_file"));
+        assert!(
+            read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("identity.key_file")
+        );
         std::fs::write(&path, "short\n").unwrap();
-        assert!(read(&path).unwrap_err().to_string().contains("holds 5 bytes"));
+        assert!(
+            read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("holds 5 bytes")
+        );
         std::fs::write(&path, "0123456789abcdef\n").unwrap();
-        assert_eq!(read(&path).unwrap(), Bytes::from_static(b"0123456789abcdef"));
+        assert_eq!(
+            read(&path).unwrap(),
+            Bytes::from_static(b"0123456789abcdef")
+        );
     }
 }

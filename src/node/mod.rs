@@ -79,9 +79,13 @@ impl Node {
     ///
     /// # Errors
     /// As [`Node::start`].
-    pub async fn start_beside(settings: Settings, memory: &Arc<MemoryBroker>) -> Result<Self, StartError> {
+    pub async fn start_beside(
+        settings: Settings,
+        memory: &Arc<MemoryBroker>,
+    ) -> Result<Self, StartError> {
         let public = server::listen::bind(settings.server.listen, "server.listen")?;
-        let internal = server::listen::bind(settings.server.internal_listen, "server.internal_listen")?;
+        let internal =
+            server::listen::bind(settings.server.internal_listen, "server.internal_listen")?;
         let (address, internal_address) = (public.local_addr()?, internal.local_addr()?);
         let metrics = Arc::new(Metrics::new());
         let id = name::choose(settings.server.node_name.as_deref());
@@ -90,11 +94,21 @@ impl Node {
         let (hub, idle) = Hub::new(shards);
         let broker: SharedBroker = if settings.redis.url.is_some() {
             let options = redis::Options::from(&settings);
-            RedisBroker::start(&options, as_lease(&id, &settings), hub.clone(), metrics.clone())?
+            RedisBroker::start(
+                &options,
+                as_lease(&id, &settings),
+                hub.clone(),
+                metrics.clone(),
+            )?
         } else {
+            // Nothing lies between a node and its own memory.
+            metrics.broker_up.set(1);
             memory.join(id.as_str().into(), hub.clone())
         };
-        let timing = Timing { debounce: settings.fleet.debounce, join_timeout: settings.limits.send_timeout };
+        let timing = Timing {
+            debounce: settings.fleet.debounce,
+            join_timeout: settings.limits.send_timeout,
+        };
         let shards = idle.start(&broker, timing, &metrics);
 
         let identity = Arc::new(Identity::new(settings.identity.token_life));
@@ -104,12 +118,24 @@ impl Node {
             identity.learn(identity_key::read(file)?);
         }
         let mut background = JoinSet::new();
-        background.spawn(get_ready(broker.clone(), identity.clone(), has_key_file, readiness.clone()));
+        background.spawn(get_ready(
+            broker.clone(),
+            identity.clone(),
+            has_key_file,
+            readiness.clone(),
+        ));
 
         let (stay, told) = watch::channel(Stay::Open);
         let bounds = SessionBounds::new(&settings);
-        let context =
-            Arc::new(Context::new(hub, broker, identity, metrics.clone(), id.clone(), bounds, told));
+        let context = Arc::new(Context::new(
+            hub,
+            broker,
+            identity,
+            metrics.clone(),
+            id.clone(),
+            bounds,
+            told,
+        ));
         let mut node = Self {
             id,
             address,
@@ -132,16 +158,40 @@ impl Node {
     fn serve(&mut self, public: TcpListener, internal: TcpListener) {
         let context = self.context.clone();
         let open: server::Open = Arc::new(move |opened: Opened| {
-            session::open(context.clone(), opened.io, opened.early, opened.address, opened.permit);
+            session::open(
+                context.clone(),
+                opened.io,
+                opened.early,
+                opened.address,
+                opened.permit,
+            );
         });
         let door = Door::new(&self.settings, self.context.metrics.clone(), open);
-        let router = server::public::router(Public { door: door.clone(), node: self.id.clone(), limits: self.context.bounds.told });
+        let router = server::public::router(Public {
+            door: door.clone(),
+            node: self.id.clone(),
+            limits: self.context.bounds.told,
+        });
         self.door = Some(door);
         let options = server::Options::public(&self.settings.server);
-        self.listeners.push(tokio::spawn(server::accept::serve(public, router, options, self.stop_public.clone())));
-        let router = server::internal::router(self.readiness.clone(), self.context.metrics.clone());
+        self.listeners.push(tokio::spawn(server::accept::serve(
+            public,
+            router,
+            options,
+            self.stop_public.clone(),
+        )));
+        let router = server::internal::router(
+            self.readiness.clone(),
+            self.context.broker.health(),
+            self.context.metrics.clone(),
+        );
         let options = server::Options::internal(&self.settings.server);
-        self.listeners.push(tokio::spawn(server::accept::serve(internal, router, options, self.stop_internal.clone())));
+        self.listeners.push(tokio::spawn(server::accept::serve(
+            internal,
+            router,
+            options,
+            self.stop_internal.clone(),
+        )));
         self.readiness.set_started();
         tracing::info!(
             node = self.id.as_str(),
@@ -192,7 +242,8 @@ impl Node {
     /// Serves on, but not ready, for `drain.delay`: endpoints and load balancers catch up.
     pub async fn withdraw(&self) {
         self.readiness.set_draining();
-        tracing::info!(delay_ms = self.settings.drain.delay.as_millis(), "draining: not ready, still serving");
+        let delay_ms = u64::try_from(self.settings.drain.delay.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(delay_ms, "draining: not ready, still serving");
         tokio::time::sleep(self.settings.drain.delay).await;
     }
 
@@ -208,8 +259,14 @@ impl Node {
         self.stay.send_replace(Stay::Leave);
         self.context.tracker.close();
         let grace = self.settings.limits.send_timeout + LEAVE_GRACE;
-        if tokio::time::timeout(grace, self.context.tracker.wait()).await.is_err() {
-            tracing::warn!(sessions = self.context.tracker.len(), "sessions did not end in time");
+        if tokio::time::timeout(grace, self.context.tracker.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                sessions = self.context.tracker.len(),
+                "sessions did not end in time"
+            );
         } else {
             tracing::info!(sessions, "all sessions ended");
         }
@@ -226,7 +283,9 @@ impl Node {
 
 /// Returns what the node's lease tells the fleet.
 fn as_lease(id: &NodeId, settings: &Settings) -> redis::Node {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     redis::Node {
         node: id.as_str().to_owned(),
         start: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
@@ -239,11 +298,21 @@ fn as_lease(id: &NodeId, settings: &Settings) -> redis::Node {
 }
 
 /// Lets the node be ready once the broker has been reached and welcomes can be signed; a later outage changes nothing.
-async fn get_ready(broker: SharedBroker, identity: Arc<Identity>, has_key_file: bool, readiness: Arc<Readiness>) {
+async fn get_ready(
+    broker: SharedBroker,
+    identity: Arc<Identity>,
+    has_key_file: bool,
+    readiness: Arc<Readiness>,
+) {
     if !has_key_file {
         identity_key::learn(&broker, &identity).await;
     }
-    if broker.health().wait_for(|health| *health == Health::Up).await.is_ok() {
+    if broker
+        .health()
+        .wait_for(|health| *health == Health::Up)
+        .await
+        .is_ok()
+    {
         readiness.set_broker_seen();
     }
     if !has_key_file {

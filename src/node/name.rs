@@ -9,11 +9,21 @@ const TAG: usize = 6;
 pub(super) fn choose(set: Option<&str>) -> NodeId {
     let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = set.map(str::to_owned).or_else(host).unwrap_or_default();
-    let name: String =
-        name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c)).take(MAX_ID_BYTES - TAG - 1).collect();
+    let name: String = name
+        .trim()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c))
+        .take(MAX_ID_BYTES - TAG - 1)
+        .collect();
     let name = if name.is_empty() { "node" } else { &name };
     let random = NodeId::random();
-    let tag: String = random.as_str().to_lowercase().chars().filter(char::is_ascii_alphanumeric).take(TAG).collect();
+    let tag: String = random
+        .as_str()
+        .to_lowercase()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(TAG)
+        .collect();
     NodeId::parse(&format!("{name}-{tag}")).unwrap_or(random)
 }
 

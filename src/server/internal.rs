@@ -14,7 +14,9 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
+use tokio::sync::watch;
 
+use crate::broker::Health;
 use crate::fleet::Readiness;
 use crate::telemetry::Metrics;
 
@@ -22,10 +24,14 @@ use crate::telemetry::Metrics;
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Makes the internal router.
-pub fn router(readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Router {
+pub fn router(
+    readiness: Arc<Readiness>,
+    health: watch::Receiver<Health>,
+    metrics: Arc<Metrics>,
+) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(readyz).with_state(readiness))
+        .route("/readyz", get(readyz).with_state((readiness, health)))
         .route("/metrics", get(tell_metrics).with_state(metrics))
         .fallback(async || {
             (
@@ -42,14 +48,21 @@ async fn no_store(mut response: Response) -> Response {
     response
 }
 
-async fn readyz(State(readiness): State<Arc<Readiness>>) -> impl IntoResponse {
+type Known = (Arc<Readiness>, watch::Receiver<Health>);
+
+async fn readyz(State((readiness, health)): State<Known>) -> impl IntoResponse {
     match readiness.check() {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
         Err(reasons) => {
             let lines = reasons
                 .into_iter()
                 .map(|reason| format!("{}: {}\n", reason.as_str(), reason.meaning()));
-            (StatusCode::SERVICE_UNAVAILABLE, lines.collect())
+            let mut page: String = lines.collect();
+            if let Health::Starting(Some(why)) = &*health.borrow() {
+                page.push_str(why);
+                page.push('\n');
+            }
+            (StatusCode::SERVICE_UNAVAILABLE, page)
         }
     }
 }

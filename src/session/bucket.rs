@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// See the [module](self). A rate of 0 sets no limit.
+/// A token bucket. A rate of 0 sets no limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket {
     per_second: f64,
@@ -16,7 +16,12 @@ impl Bucket {
     #[must_use]
     pub fn new(per_second: u32, burst: u32, now: Instant) -> Self {
         let burst = f64::from(burst);
-        Self { per_second: f64::from(per_second), burst, tokens: burst, filled_at: now }
+        Self {
+            per_second: f64::from(per_second),
+            burst,
+            tokens: burst,
+            filled_at: now,
+        }
     }
 
     /// Takes one token.
@@ -31,7 +36,9 @@ impl Bucket {
         self.filled_at = now;
         self.tokens = (self.tokens + passed * self.per_second).min(self.burst);
         if self.tokens < 1.0 {
-            return Err(Duration::from_secs_f64((1.0 - self.tokens) / self.per_second));
+            return Err(Duration::from_secs_f64(
+                (1.0 - self.tokens) / self.per_second,
+            ));
         }
         self.tokens -= 1.0;
         Ok(())

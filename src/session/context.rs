@@ -25,7 +25,7 @@ pub enum Stay {
     Leave,
 }
 
-/// See the [module](self).
+/// What all sessions of a node share.
 #[derive(Debug)]
 pub struct Context {
     /// Rooms.
@@ -84,9 +84,15 @@ impl SessionBounds {
                 dedupe_ms: u64::try_from(limits.dedupe_window.as_millis()).unwrap_or(u64::MAX),
                 history: settings.history.entries,
             },
-            requests: Limits { text: limits.text, names: limits.names },
+            requests: Limits {
+                text: limits.text,
+                names: limits.names,
+            },
             request_rate: (limits.requests_per_second, limits.requests_burst),
-            outbox: Bounds { frames: limits.outbox_frames, bytes: limits.outbox_bytes },
+            outbox: Bounds {
+                frames: limits.outbox_frames,
+                bytes: limits.outbox_bytes,
+            },
             hello_timeout: settings.session.hello_timeout,
             ping_interval: settings.session.ping_interval,
             pong_timeout: settings.session.pong_timeout,
@@ -109,7 +115,18 @@ impl Context {
     ) -> Self {
         let health = broker.health();
         let tracker = TaskTracker::new();
-        Self { hub, broker, identity, metrics, node, tracker, bounds, stay, health, seats: AtomicU64::new(1) }
+        Self {
+            hub,
+            broker,
+            identity,
+            metrics,
+            node,
+            tracker,
+            bounds,
+            stay,
+            health,
+            seats: AtomicU64::new(1),
+        }
     }
 
     pub(super) fn next_seat(&self) -> SeatId {

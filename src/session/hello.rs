@@ -1,8 +1,8 @@
 //! The first request: who speaks here.
 
 use super::context::Context;
-use crate::protocol::{Answer, Frame, SessionId, User, UserId, UserName};
 use crate::hub::lines;
+use crate::protocol::{Answer, Frame, SessionId, User, UserId, UserName};
 
 /// What a `hello` led to.
 pub(super) struct Greeting {
@@ -25,7 +25,11 @@ pub(super) fn greet(
     let id = known.unwrap_or_else(UserId::random);
     let name = name.unwrap_or_else(|| guest(&id));
     let token = context.identity.issue(&id, now_ms)?;
-    let user = User { id, name, bot: None };
+    let user = User {
+        id,
+        name,
+        bot: None,
+    };
     let welcome = lines::frame(&Answer::Welcome {
         session,
         user: &user,
@@ -40,6 +44,11 @@ pub(super) fn greet(
 
 /// Returns the name of a user who gave none: the same each time.
 fn guest(id: &UserId) -> UserName {
-    let tag: String = id.as_str().chars().filter(char::is_ascii_alphanumeric).take(4).collect();
+    let tag: String = id
+        .as_str()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(4)
+        .collect();
     UserName::trusted(&format!("guest-{tag}"))
 }

@@ -43,7 +43,10 @@ impl Identity {
     /// Makes an identity without a key, whose tokens are good for `life`.
     #[must_use]
     pub fn new(life: Duration) -> Self {
-        Self { keys: RwLock::default(), life }
+        Self {
+            keys: RwLock::default(),
+            life,
+        }
     }
 
     /// Signs with this key from now on and goes on accepting those known before.
@@ -59,7 +62,12 @@ impl Identity {
     /// # Errors
     /// When the system gives no random numbers.
     pub fn candidate(&self) -> Result<Bytes, getrandom::Error> {
-        if let Some(key) = self.keys.read().unwrap_or_else(PoisonError::into_inner).first() {
+        if let Some(key) = self
+            .keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .first()
+        {
             return Ok(key.clone());
         }
         let mut key = vec![0; KEY_BYTES];
@@ -71,19 +79,30 @@ impl Identity {
     #[must_use]
     pub fn issue(&self, user: &UserId, now_ms: u64) -> Option<String> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let claims = serde_json::to_vec(&Claims { u: user.clone(), t: now_ms }).expect("strings become JSON");
+        let claims = serde_json::to_vec(&Claims {
+            u: user.clone(),
+            t: now_ms,
+        })
+        .expect("strings become JSON");
         let payload = URL_SAFE_NO_PAD.encode(claims);
-        let signature = URL_SAFE_NO_PAD.encode(mac(keys.first()?, &payload).finalize().into_bytes());
+        let signature =
+            URL_SAFE_NO_PAD.encode(mac(keys.first()?, &payload).finalize().into_bytes());
         Some(format!("{PREFIX}.{payload}.{signature}"))
     }
 
     /// Returns the user that a good token names.
     #[must_use]
     pub fn verify(&self, token: &str, now_ms: u64) -> Option<UserId> {
-        let (payload, signature) = token.strip_prefix(PREFIX)?.strip_prefix('.')?.split_once('.')?;
+        let (payload, signature) = token
+            .strip_prefix(PREFIX)?
+            .strip_prefix('.')?
+            .split_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        if !keys.iter().any(|key| mac(key, payload).verify_slice(&signature).is_ok()) {
+        if !keys
+            .iter()
+            .any(|key| mac(key, payload).verify_slice(&signature).is_ok())
+        {
             return None;
         }
         let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
@@ -127,7 +146,11 @@ mod tests {
         let good = identity(b"shared");
         let token = good.issue(&user, 1000).unwrap();
         let mut parts = token.split('.');
-        let (prefix, payload, signature) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+        let (prefix, payload, signature) = (
+            parts.next().unwrap(),
+            parts.next().unwrap(),
+            parts.next().unwrap(),
+        );
         let other = URL_SAFE_NO_PAD.encode(br#"{"u":"somebody","t":1000}"#);
         for forged in [
             String::new(),
@@ -150,7 +173,11 @@ mod tests {
         let old = node.issue(&user, 1).unwrap();
         node.learn(Bytes::from_static(b"new"));
         assert_eq!(node.verify(&old, 1), Some(user.clone()));
-        assert!(identity(b"new").verify(&node.issue(&user, 1).unwrap(), 1).is_some());
+        assert!(
+            identity(b"new")
+                .verify(&node.issue(&user, 1).unwrap(), 1)
+                .is_some()
+        );
         assert_eq!(node.candidate().unwrap(), Bytes::from_static(b"new"));
     }
 

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::codec::{Decoder, Frame, Incoming, MAX_SLICES, Violation, WriteQueue};
+use super::codec::{Decoder, Incoming, MAX_SLICES, Violation, WriteQueue};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 16 * 1024;
@@ -40,7 +40,12 @@ pub(super) struct Written {
 
 impl Link {
     pub(super) fn new(io: TcpStream, max_message_bytes: usize) -> Self {
-        Self { io, decoder: Decoder::new(max_message_bytes), queue: WriteQueue::new(), progress_at: Instant::now() }
+        Self {
+            io,
+            decoder: Decoder::new(max_message_bytes),
+            queue: WriteQueue::new(),
+            progress_at: Instant::now(),
+        }
     }
 
     /// Waits until bytes may be read. Polling, not `readable()`: it takes the place of the waker that the finished
@@ -81,11 +86,6 @@ impl Link {
         &mut self.queue
     }
 
-    /// Queues a frame behind all others, outside the outbox's bounds.
-    pub(super) fn push(&mut self, frame: Frame) {
-        self.queue.push(frame);
-    }
-
     pub(super) fn has_unwritten(&self) -> bool {
         !self.queue.is_empty()
     }
@@ -108,7 +108,10 @@ impl Link {
             Ok(0) => Err(ErrorKind::WriteZero.into()),
             Ok(bytes) => {
                 self.progress_at = Instant::now();
-                Ok(Written { frames: self.queue.advance(bytes), bytes })
+                Ok(Written {
+                    frames: self.queue.advance(bytes),
+                    bytes,
+                })
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Written::default()),
             Err(error) => Err(error),

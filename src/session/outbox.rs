@@ -42,7 +42,7 @@ struct State {
     paused: Vec<RoomName>,
 }
 
-/// See the [module](self).
+/// What a session still has to receive.
 #[derive(Debug)]
 pub struct Outbox {
     state: Mutex<State>,
@@ -55,7 +55,12 @@ impl Outbox {
     /// Makes an empty outbox; `gauge` counts the bytes of all of them.
     #[must_use]
     pub fn new(bounds: Bounds, gauge: IntGauge) -> Self {
-        Self { state: Mutex::default(), wake: Notify::new(), bounds, gauge }
+        Self {
+            state: Mutex::default(),
+            wake: Notify::new(),
+            bounds,
+            gauge,
+        }
     }
 
     /// Queues an answer, whatever waits already.
@@ -130,8 +135,13 @@ impl Outbox {
         state.frames = state.frames.saturating_sub(frames);
         state.bytes = state.bytes.saturating_sub(bytes);
         self.gauge.sub(i64::try_from(bytes).unwrap_or(i64::MAX));
-        let is_half_free = state.frames <= self.bounds.frames / 2 && state.bytes <= self.bounds.bytes / 2;
-        if is_half_free { std::mem::take(&mut state.paused) } else { Vec::new() }
+        let is_half_free =
+            state.frames <= self.bounds.frames / 2 && state.bytes <= self.bounds.bytes / 2;
+        if is_half_free {
+            std::mem::take(&mut state.paused)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Returns true while so much waits that no further request should be read.
@@ -144,8 +154,13 @@ impl Outbox {
         state.frames += 1;
         state.bytes += frame.len();
         state.ephemerals += usize::from(is_ephemeral);
-        self.gauge.add(i64::try_from(frame.len()).unwrap_or(i64::MAX));
-        state.queue.push_back(Queued { frame, at, is_ephemeral });
+        self.gauge
+            .add(i64::try_from(frame.len()).unwrap_or(i64::MAX));
+        state.queue.push_back(Queued {
+            frame,
+            at,
+            is_ephemeral,
+        });
     }
 
     fn has_space(&self, state: &State, bytes: usize) -> bool {
@@ -159,7 +174,11 @@ impl Outbox {
         let (mut frames, mut bytes) = (0, 0);
         state.queue.retain(|queued| {
             frames += usize::from(queued.is_ephemeral);
-            bytes += if queued.is_ephemeral { queued.frame.len() } else { 0 };
+            bytes += if queued.is_ephemeral {
+                queued.frame.len()
+            } else {
+                0
+            };
             !queued.is_ephemeral
         });
         state.ephemerals = 0;
@@ -187,12 +206,22 @@ mod tests {
 
     fn outbox(frames: usize) -> Outbox {
         let gauge = IntGauge::new("bytes", "bytes").unwrap();
-        Outbox::new(Bounds { frames, bytes: 1024 }, gauge)
+        Outbox::new(
+            Bounds {
+                frames,
+                bytes: 1024,
+            },
+            gauge,
+        )
     }
 
     fn line(seq: u64) -> Line {
         let position = Position { epoch: None, seq };
-        Line { position, frame: Frame::text("{}"), at: Some(seq) }
+        Line {
+            position,
+            frame: Frame::text("{}"),
+            at: Some(seq),
+        }
     }
 
     #[test]
@@ -225,7 +254,13 @@ mod tests {
     #[test]
     fn the_gauge_ends_at_zero() {
         let gauge = IntGauge::new("bytes", "bytes").unwrap();
-        let outbox = Outbox::new(Bounds { frames: 8, bytes: 1024 }, gauge.clone());
+        let outbox = Outbox::new(
+            Bounds {
+                frames: 8,
+                bytes: 1024,
+            },
+            gauge.clone(),
+        );
         outbox.answer(Frame::text("one"));
         outbox.answer(Frame::text("two"));
         assert_eq!(gauge.get(), 10);

@@ -23,7 +23,12 @@ pub enum Action<'a> {
 /// # Errors
 /// The code that the request is answered with.
 pub fn check(user: &User, room: &RoomName, action: Action<'_>) -> Result<(), ErrorCode> {
-    tracing::trace!(user.id = user.id.as_str(), room.name = room.as_str(), action = action.name(), "allowed");
+    tracing::trace!(
+        user.id = user.id.as_str(),
+        room.name = room.as_str(),
+        action = action.name(),
+        "allowed"
+    );
     Ok(())
 }
 

@@ -38,7 +38,12 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new(id: SeatId, user: User, outbox: Outbox, ephemeral_dropped: IntCounter) -> Self {
+    pub(super) fn new(
+        id: SeatId,
+        user: User,
+        outbox: Outbox,
+        ephemeral_dropped: IntCounter,
+    ) -> Self {
         Self {
             id,
             user: Mutex::new(user),
@@ -94,7 +99,10 @@ impl Seat for Place {
     }
 
     fn user(&self) -> User {
-        self.user.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.user
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn answer(&self, frame: Frame) {

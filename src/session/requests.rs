@@ -15,7 +15,8 @@ use super::task::End;
 use crate::broker::{Accepted, Ephemeral, Publish, Refusal, Reply, Source};
 use crate::hub::{Command, Seat, lines};
 use crate::protocol::{
-    Answer, CloseCode, ErrorCode, Key, Refused, Request, RequestId, RoomName, SessionId, User, UserName, encode_m,
+    Answer, CloseCode, ErrorCode, Key, Refused, Request, RequestId, RoomName, SessionId, User,
+    UserName, encode_m,
 };
 
 /// Typing is passed on this often in the long run; the rest is dropped, as anything ephemeral may be.
@@ -70,7 +71,10 @@ impl Desk {
 
     /// Counts a frame against the session's rate; returns the end if it is too much.
     pub(super) fn count(&mut self) -> Option<End> {
-        self.requests.take(now()).is_err().then(|| End::closed(CloseCode::Flood))
+        self.requests
+            .take(now())
+            .is_err()
+            .then(|| End::closed(CloseCode::Flood))
     }
 
     /// Takes a text frame; returns the end if it leads to one.
@@ -91,15 +95,39 @@ impl Desk {
         };
         match request {
             Request::Hello { .. } => {
-                self.refuse(None, None, (ErrorCode::BadType, "hello has been answered; open another session for another user", None));
+                self.refuse(
+                    None,
+                    None,
+                    (
+                        ErrorCode::BadType,
+                        "hello has been answered; open another session for another user",
+                        None,
+                    ),
+                );
             }
             Request::Ping { id } => self.pong(&id),
-            Request::Join { id, room, after, limit } => {
+            Request::Join {
+                id,
+                room,
+                after,
+                limit,
+            } => {
                 if let Err(refusing) = self.enter(&user, &room) {
                     self.refuse(Some(&id), Some(&room), refusing);
                 } else {
                     let seat = self.place.clone();
-                    self.context.hub.command(room, Command::Join { seat, id, after, limit }).await;
+                    self.context
+                        .hub
+                        .command(
+                            room,
+                            Command::Join {
+                                seat,
+                                id,
+                                after,
+                                limit,
+                            },
+                        )
+                        .await;
                 }
             }
             Request::Leave { id, room } => {
@@ -107,33 +135,77 @@ impl Desk {
                     self.held.remove(&room);
                     self.context.broker.forget(self.source(), Some(&room));
                     let seat = self.place.clone();
-                    self.context.hub.command(room, Command::Leave { seat, id: Some(id) }).await;
+                    self.context
+                        .hub
+                        .command(room, Command::Leave { seat, id: Some(id) })
+                        .await;
                 } else {
                     self.refuse(Some(&id), Some(&room), not_joined());
                 }
             }
-            Request::Send { id, room, text, key } => self.send(user, id, room, &text, key),
-            Request::History { id, room, range, limit } => {
+            Request::Send {
+                id,
+                room,
+                text,
+                key,
+            } => self.send(user, id, room, &text, key),
+            Request::History {
+                id,
+                room,
+                range,
+                limit,
+            } => {
                 if let Err(refusing) = self.member(&user, &room, Action::Read) {
                     self.refuse(Some(&id), Some(&room), refusing);
                 } else {
                     let (seat, ticket) = (self.place.clone(), self.place.ticket());
-                    self.context.hub.command(room, Command::History { seat, id, range, limit, ticket }).await;
+                    self.context
+                        .hub
+                        .command(
+                            room,
+                            Command::History {
+                                seat,
+                                id,
+                                range,
+                                limit,
+                                ticket,
+                            },
+                        )
+                        .await;
                 }
             }
-            Request::Members { id, room, cursor, limit } => {
+            Request::Members {
+                id,
+                room,
+                cursor,
+                limit,
+            } => {
                 if let Err(refusing) = self.member(&user, &room, Action::Read) {
                     self.refuse(Some(&id), Some(&room), refusing);
                 } else {
                     let (seat, ticket) = (self.place.clone(), self.place.ticket());
-                    self.context.hub.command(room, Command::Members { seat, id, cursor, limit, ticket }).await;
+                    self.context
+                        .hub
+                        .command(
+                            room,
+                            Command::Members {
+                                seat,
+                                id,
+                                cursor,
+                                limit,
+                                ticket,
+                            },
+                        )
+                        .await;
                 }
             }
             Request::Typing { room } => {
                 if let Err(refusing) = self.member(&user, &room, Action::Type) {
                     self.refuse(None, Some(&room), refusing);
                 } else if self.typings.take(now()).is_ok() {
-                    self.context.broker.ephemeral(&room, Ephemeral::Typing { user });
+                    self.context
+                        .broker
+                        .ephemeral(&room, Ephemeral::Typing { user });
                 }
             }
             Request::Rename { id, name } => self.rename(user, &id, name).await,
@@ -143,9 +215,19 @@ impl Desk {
 
     fn before_hello(&mut self, request: Request) {
         match request {
-            Request::Hello { token, name, client, .. } => {
-                let Some(greeting) = greet(&self.context, &self.session, token.as_deref(), name) else {
-                    let refusing = (ErrorCode::Unavailable, "the node has not reached the broker yet", Some(1000));
+            Request::Hello {
+                token,
+                name,
+                client,
+                ..
+            } => {
+                let Some(greeting) = greet(&self.context, &self.session, token.as_deref(), name)
+                else {
+                    let refusing = (
+                        ErrorCode::Unavailable,
+                        "the node has not reached the broker yet",
+                        Some(1000),
+                    );
                     return self.refuse(None, None, refusing);
                 };
                 tracing::Span::current().record("user.id", greeting.user.id.as_str());
@@ -169,10 +251,18 @@ impl Desk {
         permission::check(user, room, Action::Join).map_err(not_permitted)?;
         let mut rooms = self.place.rooms();
         if rooms.contains(room) {
-            return Err((ErrorCode::AlreadyJoined, "the session is a member of this room", None));
+            return Err((
+                ErrorCode::AlreadyJoined,
+                "the session is a member of this room",
+                None,
+            ));
         }
         if rooms.len() >= self.context.bounds.told.rooms {
-            return Err((ErrorCode::TooManyRooms, "leave a room first; welcome tells how many are allowed", None));
+            return Err((
+                ErrorCode::TooManyRooms,
+                "leave a room first; welcome tells how many are allowed",
+                None,
+            ));
         }
         rooms.insert(room.clone());
         Ok(())
@@ -188,9 +278,14 @@ impl Desk {
     fn send(&mut self, user: User, id: RequestId, room: RoomName, text: &str, key: Key) {
         let metrics = self.context.metrics.clone();
         metrics.messages_received.inc();
-        let allowed = self.member(&user, &room, Action::Send(text)).and_then(|()| self.rate(&room, &key));
+        let allowed = self
+            .member(&user, &room, Action::Send(text))
+            .and_then(|()| self.rate(&room, &key));
         if let Err(refusing) = allowed {
-            metrics.messages_refused.with_label_values(&[refusing.0.as_str()]).inc();
+            metrics
+                .messages_refused
+                .with_label_values(&[refusing.0.as_str()])
+                .inc();
             return self.answer_refusal(Some(&id), Some(&room), refusing);
         }
         let arrived = now();
@@ -198,22 +293,35 @@ impl Desk {
         place.begin_publish();
         let answered_room = room.clone();
         let reply = Reply::new(move |result| {
-            metrics.publish_duration.observe(arrived.elapsed().as_secs_f64());
+            metrics
+                .publish_duration
+                .observe(arrived.elapsed().as_secs_f64());
             let frame = match &result {
                 Ok(accepted) => {
                     metrics.messages_accepted.inc();
                     sent(&id, &answered_room, accepted)
                 }
                 Err(refusal) => {
-                    metrics.messages_refused.with_label_values(&[refusal.code().as_str()]).inc();
+                    metrics
+                        .messages_refused
+                        .with_label_values(&[refusal.code().as_str()])
+                        .inc();
                     refused(&id, &answered_room, *refusal)
                 }
             };
             place.end_publish(frame);
         });
         let m = encode_m(&key, &user, text).into();
-        let publish =
-            Publish { room, source: self.source(), author: user.id, hash: short_hash(text), key, m, arrived, reply };
+        let publish = Publish {
+            room,
+            source: self.source(),
+            author: user.id,
+            hash: short_hash(text),
+            key,
+            m,
+            arrived,
+            reply,
+        };
         self.context.broker.publish(publish);
     }
 
@@ -224,25 +332,50 @@ impl Desk {
         if let Some(held) = self.held.get_mut(room) {
             if held.first != *key && now < held.until {
                 held.until = until;
-                return Err((ErrorCode::RateLimited, "an earlier message of the room was refused; repeat it first", Some(1000)));
+                return Err((
+                    ErrorCode::RateLimited,
+                    "an earlier message of the room was refused; repeat it first",
+                    Some(1000),
+                ));
             }
             self.held.remove(room);
         }
         self.sends.take(now).map_err(|wait| {
-            self.held.insert(room.clone(), Held { first: key.clone(), until });
-            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
-            (ErrorCode::RateLimited, "too many messages; welcome tells how many are allowed", Some(wait_ms))
+            self.held.insert(
+                room.clone(),
+                Held {
+                    first: key.clone(),
+                    until,
+                },
+            );
+            let wait_ms = u64::try_from(wait.as_millis())
+                .unwrap_or(u64::MAX)
+                .saturating_add(1);
+            (
+                ErrorCode::RateLimited,
+                "too many messages; welcome tells how many are allowed",
+                Some(wait_ms),
+            )
         })
     }
 
     async fn rename(&mut self, mut user: User, id: &RequestId, name: UserName) {
         user.name = name;
         self.place.set_user(user.clone());
-        self.place.answer(lines::frame(&Answer::Renamed { id, user: &user }));
+        self.place
+            .answer(lines::frame(&Answer::Renamed { id, user: &user }));
         self.user = Some(user);
         let rooms: Vec<_> = self.place.rooms().iter().cloned().collect();
         for room in rooms {
-            self.context.hub.command(room, Command::Rename { seat: self.place.id() }).await;
+            self.context
+                .hub
+                .command(
+                    room,
+                    Command::Rename {
+                        seat: self.place.id(),
+                    },
+                )
+                .await;
         }
     }
 
@@ -251,25 +384,52 @@ impl Desk {
     }
 
     fn refuse_frame(&self, refused: &Refused) {
-        self.context.metrics.requests_refused.with_label_values(&[refused.error.as_str()]).inc();
+        self.context
+            .metrics
+            .requests_refused
+            .with_label_values(&[refused.error.as_str()])
+            .inc();
         self.place.answer(lines::frame(&Answer::from(refused)));
     }
 
     fn refuse(&self, id: Option<&RequestId>, room: Option<&RoomName>, refusing: Refusing) {
-        self.context.metrics.requests_refused.with_label_values(&[refusing.0.as_str()]).inc();
+        self.context
+            .metrics
+            .requests_refused
+            .with_label_values(&[refusing.0.as_str()])
+            .inc();
         self.answer_refusal(id, room, refusing);
     }
 
     fn answer_refusal(&self, id: Option<&RequestId>, room: Option<&RoomName>, refusing: Refusing) {
         let (code, message, retry_after_ms) = refusing;
         let room = room.map(RoomName::as_str);
-        self.place.answer(lines::frame(&Answer::Error { id, room, code, field: None, message, retry_after_ms }));
+        self.place.answer(lines::frame(&Answer::Error {
+            id,
+            room,
+            code,
+            field: None,
+            message,
+            retry_after_ms,
+        }));
     }
 }
 
 fn sent(id: &RequestId, room: &RoomName, accepted: &Accepted) -> crate::protocol::Frame {
-    let Accepted { epoch, seq, at, duplicate } = accepted;
-    lines::frame(&Answer::Sent { id, room, epoch, seq: *seq, at: *at, duplicate: *duplicate })
+    let Accepted {
+        epoch,
+        seq,
+        at,
+        duplicate,
+    } = accepted;
+    lines::frame(&Answer::Sent {
+        id,
+        room,
+        epoch,
+        seq: *seq,
+        at: *at,
+        duplicate: *duplicate,
+    })
 }
 
 fn refused(id: &RequestId, room: &RoomName, refusal: Refusal) -> crate::protocol::Frame {
@@ -295,7 +455,9 @@ fn not_permitted(code: ErrorCode) -> Refusing {
 /// Returns the first bytes of the text's SHA-256: a key that comes with another one was used before.
 fn short_hash(text: &str) -> u64 {
     let hash = Sha256::digest(text.as_bytes());
-    hash.iter().take(8).fold(0, |short, byte| short << 8 | u64::from(*byte))
+    hash.iter()
+        .take(8)
+        .fold(0, |short, byte| short << 8 | u64::from(*byte))
 }
 
 /// Returns the time by tokio's clock, which tests may pause.

@@ -60,10 +60,20 @@ impl End {
 
 /// Runs a session on an upgraded stream until it ends; `early` is what the page sent right behind its request, and
 /// `permit` is dropped with the session.
-pub fn open(context: Arc<Context>, io: TcpStream, early: Bytes, address: IpAddr, permit: impl Send + 'static) {
+pub fn open(
+    context: Arc<Context>,
+    io: TcpStream,
+    early: Bytes,
+    address: IpAddr,
+    permit: impl Send + 'static,
+) {
     let tracker = context.tracker.clone();
     let id = SessionId::random();
-    let span = tracing::info_span!("session", session.id = id.as_str(), user.id = tracing::field::Empty);
+    let span = tracing::info_span!(
+        "session",
+        session.id = id.as_str(),
+        user.id = tracing::field::Empty
+    );
     tracing::debug!(parent: &span, address = %address, "session opened");
     let session = Session::new(context, io, id);
     tracker.spawn(
@@ -100,9 +110,18 @@ impl Session {
     fn new(context: Arc<Context>, io: TcpStream, id: SessionId) -> Self {
         let metrics = &context.metrics;
         let outbox = Outbox::new(context.bounds.outbox, metrics.outbox_bytes.clone());
-        let nobody = User { id: UserId::random(), name: UserName::trusted("guest"), bot: None };
+        let nobody = User {
+            id: UserId::random(),
+            name: UserName::trusted("guest"),
+            bot: None,
+        };
         let seat = context.next_seat();
-        let place = Arc::new(Place::new(seat, nobody, outbox, metrics.ephemeral_dropped.clone()));
+        let place = Arc::new(Place::new(
+            seat,
+            nobody,
+            outbox,
+            metrics.ephemeral_dropped.clone(),
+        ));
         let now = Instant::now();
         Self {
             link: Link::new(io, context.bounds.told.frame_bytes),
@@ -130,8 +149,8 @@ impl Session {
         context.metrics.sessions_opened.inc();
         let reason = match AssertUnwindSafe(self.serve(early)).catch_unwind().await {
             Ok(end) => {
-                tracing::debug!(?end, "session ended");
                 let reason = end.reason();
+                tracing::debug!(reason, ?end, "session ended");
                 self.part(end).await;
                 reason
             }
@@ -140,11 +159,24 @@ impl Session {
                 "fault"
             }
         };
-        context.metrics.sessions_closed.with_label_values(&[reason]).inc();
+        context
+            .metrics
+            .sessions_closed
+            .with_label_values(&[reason])
+            .inc();
         context.metrics.sessions.dec();
         let rooms = std::mem::take(&mut *place.rooms());
         for room in rooms {
-            context.hub.command(room, Command::Leave { seat: place.clone(), id: None }).await;
+            context
+                .hub
+                .command(
+                    room,
+                    Command::Leave {
+                        seat: place.clone(),
+                        id: None,
+                    },
+                )
+                .await;
         }
         context.broker.forget(Source(place.id().0), None);
     }
@@ -206,7 +238,9 @@ impl Session {
     /// Handles messages while there is room for their answers; returns the end if they lead to one.
     async fn work(&mut self) -> Option<End> {
         while !self.place.is_backed_up() {
-            let Some(message) = self.unread.pop_front() else { return self.behind.take() };
+            let Some(message) = self.unread.pop_front() else {
+                return self.behind.take();
+            };
             self.pong_by = None;
             let end = match message {
                 Incoming::Text(text) => self.desk.request(&text).await,
@@ -240,20 +274,40 @@ impl Session {
             if written.bytes == 0 {
                 return Ok(());
             }
-            if !self.link.has_unwritten() && let Some(at) = self.oldest.take() {
+            if !self.link.has_unwritten()
+                && let Some(at) = self.oldest.take()
+            {
                 let waited = self.context.broker.now_ms().saturating_sub(at);
-                self.context.metrics.delivery_latency.observe(Duration::from_millis(waited).as_secs_f64());
+                self.context
+                    .metrics
+                    .delivery_latency
+                    .observe(Duration::from_millis(waited).as_secs_f64());
             }
             for room in self.place.outbox.written(written.frames, written.bytes) {
-                self.context.hub.command(room, Command::Drained { seat: self.place.id() }).await;
+                self.context
+                    .hub
+                    .command(
+                        room,
+                        Command::Drained {
+                            seat: self.place.id(),
+                        },
+                    )
+                    .await;
             }
         }
     }
 
     fn deadline(&self) -> Instant {
-        let hello = (!self.desk.is_greeted()).then(|| self.opened_at + self.context.bounds.hello_timeout);
-        let stall = self.link.stalled_since().map(|since| since + self.context.bounds.pong_timeout);
-        [hello, stall, self.pong_by, self.degraded_at].into_iter().flatten().fold(self.ping_at, Instant::min)
+        let hello =
+            (!self.desk.is_greeted()).then(|| self.opened_at + self.context.bounds.hello_timeout);
+        let stall = self
+            .link
+            .stalled_since()
+            .map(|since| since + self.context.bounds.pong_timeout);
+        [hello, stall, self.pong_by, self.degraded_at]
+            .into_iter()
+            .flatten()
+            .fold(self.ping_at, Instant::min)
     }
 
     /// Does what a deadline asks for; returns the end if it is one.
@@ -262,7 +316,11 @@ impl Session {
         if !self.desk.is_greeted() && self.opened_at + bounds.hello_timeout <= now {
             return Some(End::closed(CloseCode::NoHello));
         }
-        if self.link.stalled_since().is_some_and(|since| since + bounds.pong_timeout <= now) {
+        if self
+            .link
+            .stalled_since()
+            .is_some_and(|since| since + bounds.pong_timeout <= now)
+        {
             return Some(End::closed(CloseCode::Slow));
         }
         if self.place.is_backed_up() {
@@ -274,7 +332,9 @@ impl Session {
         }
         if self.degraded_at.take_if(|at| *at <= now).is_some() {
             self.is_degraded = true;
-            self.tell(&Answer::Degraded { reason: DegradedReason::Broker });
+            self.tell(&Answer::Degraded {
+                reason: DegradedReason::Broker,
+            });
         }
         if self.ping_at <= now {
             self.ping_at = now + bounds.ping_interval;
@@ -308,7 +368,10 @@ impl Session {
             End::Page(reason) => Frame::close_reply(reason.as_ref()),
             End::Closed(CloseCode::Drain, reason) => {
                 let after_ms = random_below(RETURN_SPREAD_MS);
-                self.tell(&Answer::Reconnect { after_ms, reason: ReconnectReason::Drain });
+                self.tell(&Answer::Reconnect {
+                    after_ms,
+                    reason: ReconnectReason::Drain,
+                });
                 let by = Instant::now() + self.context.bounds.send_timeout;
                 self.flush_until(by, |place| place.is_answered()).await;
                 Frame::close(CloseCode::Drain.code(), &reason)
@@ -320,11 +383,14 @@ impl Session {
         if self.link.has_unwritten() {
             return;
         }
-        self.link.push(farewell);
+        self.place.answer(farewell);
         self.flush_until(by, |_| true).await;
         self.link.shut().await;
         let by = Instant::now() + FAREWELL;
-        while timeout_at(by, self.link.readable()).await.is_ok_and(|ready| ready.is_ok()) {
+        while timeout_at(by, self.link.readable())
+            .await
+            .is_ok_and(|ready| ready.is_ok())
+        {
             if matches!(self.link.receive(), Received::End | Received::Broken(..)) {
                 return;
             }

@@ -7,8 +7,8 @@
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    exponential_buckets,
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, exponential_buckets,
 };
 
 /// Every metric of one node. Cheap to share behind an `Arc`; all methods of the parts are lock-free.
@@ -81,61 +81,131 @@ impl Metrics {
         let own = Registry::new_custom(Some("madang".to_owned()), None)
             .expect("the prefix is a valid metric name");
         let process = Registry::new();
-        process.register(Box::new(ProcessCollector::for_self())).expect("registered once");
+        process
+            .register(Box::new(ProcessCollector::for_self()))
+            .expect("registered once");
         let build = add(
             &own,
-            IntGaugeVec::new(Opts::new("build_info", "Version and revision of this node; always 1"), &[
-                "version", "revision",
-            ])
+            IntGaugeVec::new(
+                Opts::new("build_info", "Version and revision of this node; always 1"),
+                &["version", "revision"],
+            )
             .expect("valid metric"),
         );
-        build.with_label_values(&[env!("CARGO_PKG_VERSION"), revision()]).set(1);
-        let counter = |name: &str, help: &str| add(&own, IntCounter::new(name, help).expect("valid metric"));
-        let gauge = |name: &str, help: &str| add(&own, IntGauge::new(name, help).expect("valid metric"));
+        build
+            .with_label_values(&[env!("CARGO_PKG_VERSION"), revision()])
+            .set(1);
+        let counter =
+            |name: &str, help: &str| add(&own, IntCounter::new(name, help).expect("valid metric"));
+        let gauge =
+            |name: &str, help: &str| add(&own, IntGauge::new(name, help).expect("valid metric"));
         let by = |name: &str, help: &str, label: &str| {
-            add(&own, IntCounterVec::new(Opts::new(name, help), &[label]).expect("valid metric"))
+            add(
+                &own,
+                IntCounterVec::new(Opts::new(name, help), &[label]).expect("valid metric"),
+            )
         };
         // Half a millisecond to four seconds: below lies the clock's noise, above the send limit has struck.
         let seconds = |name: &str, help: &str| {
             let buckets = exponential_buckets(0.0005, 2.0, 14).expect("valid buckets");
-            add(&own, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)).expect("valid metric"))
+            add(
+                &own,
+                Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))
+                    .expect("valid metric"),
+            )
         };
         Self {
             sessions: gauge("sessions", "Sessions open now"),
             sessions_opened: counter("sessions_opened_total", "Sessions opened"),
-            sessions_closed: by("sessions_closed_total", "Sessions ended, by reason", "reason"),
-            upgrades_refused: by("upgrades_refused_total", "Upgrade requests refused, by reason", "reason"),
+            sessions_closed: by(
+                "sessions_closed_total",
+                "Sessions ended, by reason",
+                "reason",
+            ),
+            upgrades_refused: by(
+                "upgrades_refused_total",
+                "Upgrade requests refused, by reason",
+                "reason",
+            ),
             rooms: gauge("rooms", "Rooms with members on this node"),
             messages_received: counter("messages_received_total", "Messages sent by sessions"),
             messages_accepted: counter("messages_accepted_total", "Messages answered with sent"),
-            messages_delivered: counter("messages_delivered_total", "Messages put into outboxes, one for each member"),
-            messages_refused: by("messages_refused_total", "Messages refused, by error code", "code"),
-            requests_refused: by("requests_refused_total", "Other requests refused, by error code", "code"),
-            publish_duration: seconds("publish_duration_seconds", "From a message's arrival to its answer"),
+            messages_delivered: counter(
+                "messages_delivered_total",
+                "Messages put into outboxes, one for each member",
+            ),
+            messages_refused: by(
+                "messages_refused_total",
+                "Messages refused, by error code",
+                "code",
+            ),
+            requests_refused: by(
+                "requests_refused_total",
+                "Other requests refused, by error code",
+                "code",
+            ),
+            publish_duration: seconds(
+                "publish_duration_seconds",
+                "From a message's arrival to its answer",
+            ),
             delivery_latency: seconds(
                 "delivery_latency_seconds",
                 "From a message's at to the return of the write that carried it",
             ),
             outbox_bytes: gauge("outbox_bytes", "Bytes waiting in all outboxes"),
-            outbox_overflows: counter("outbox_overflows_total", "Times that a session fell behind a room"),
-            ephemeral_dropped: counter("ephemeral_dropped_total", "Ephemeral frames dropped at a full outbox"),
-            gaps_repaired: counter("gaps_repaired_total", "Missing entries found in the log and delivered"),
-            gaps_told: by("gaps_told_total", "Gaps told to members, by reason", "reason"),
+            outbox_overflows: counter(
+                "outbox_overflows_total",
+                "Times that a session fell behind a room",
+            ),
+            ephemeral_dropped: counter(
+                "ephemeral_dropped_total",
+                "Ephemeral frames dropped at a full outbox",
+            ),
+            gaps_repaired: counter(
+                "gaps_repaired_total",
+                "Missing entries found in the log and delivered",
+            ),
+            gaps_told: by(
+                "gaps_told_total",
+                "Gaps told to members, by reason",
+                "reason",
+            ),
             epochs_told: counter("epochs_told_total", "Rewinds told to members"),
-            unreadable_entries: counter("unreadable_entries_total", "Entries whose content could not be read"),
+            unreadable_entries: counter(
+                "unreadable_entries_total",
+                "Entries whose content could not be read",
+            ),
             broker_up: gauge("broker_up", "1 while the way to the broker works"),
-            broker_reconnects: counter("broker_reconnects_total", "Times that the broker was reached anew"),
-            broker_round_trip: seconds("broker_round_trip_seconds", "Round trip through publish and subscribe"),
-            broker_pool_wait: seconds("broker_pool_wait_seconds", "Wait of a publish batch for a pooled link"),
-            broker_pushes_dropped: counter("broker_pushes_dropped_total", "Payloads dropped at a full queue"),
+            broker_reconnects: counter(
+                "broker_reconnects_total",
+                "Times that the broker was reached anew",
+            ),
+            broker_round_trip: seconds(
+                "broker_round_trip_seconds",
+                "Round trip through publish and subscribe",
+            ),
+            broker_pool_wait: seconds(
+                "broker_pool_wait_seconds",
+                "Wait of a publish batch for a pooled link",
+            ),
+            broker_pushes_dropped: counter(
+                "broker_pushes_dropped_total",
+                "Payloads dropped at a full queue",
+            ),
             broker_probes: counter("broker_probes_total", "Tail probes answered"),
             broker_probe_interval: add(
                 &own,
-                prometheus::Gauge::new("broker_probe_interval_seconds", "Time between two tail probes of one room")
-                    .expect("valid metric"),
+                prometheus::Gauge::new(
+                    "broker_probe_interval_seconds",
+                    "Time between two tail probes of one room",
+                )
+                .expect("valid metric"),
             ),
             broker_evicts: gauge("broker_evicts", "1 if the broker may evict keys"),
-            broker_subscriptions: gauge("broker_subscriptions", "Rooms with a subscription in the broker"),
+            broker_subscriptions: gauge(
+                "broker_subscriptions",
+                "Rooms with a subscription in the broker",
+            ),
             own,
             process,
         }
@@ -167,7 +237,9 @@ pub fn revision() -> &'static str {
 }
 
 fn add<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
-    registry.register(Box::new(collector.clone())).expect("each metric is registered once");
+    registry
+        .register(Box::new(collector.clone()))
+        .expect("each metric is registered once");
     collector
 }
 
@@ -180,7 +252,10 @@ mod tests {
         let metrics = Metrics::new();
         metrics.sessions_closed.with_label_values(&["drain"]).inc();
         let page = metrics.render();
-        assert!(page.contains("madang_sessions_closed_total{reason=\"drain\"} 1"), "{page}");
+        assert!(
+            page.contains("madang_sessions_closed_total{reason=\"drain\"} 1"),
+            "{page}"
+        );
         assert!(page.contains("madang_build_info{revision="), "{page}");
         assert!(page.contains("\nprocess_open_fds "), "{page}");
     }

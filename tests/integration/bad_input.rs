@@ -21,28 +21,66 @@ async fn faulty_requests_are_answered_and_the_session_goes_on() {
         (json!("{"), "bad_json"),
         (json!("[1]"), "bad_type"),
         (json!({"type": "dance", "id": 1}), "bad_type"),
-        (json!({"type": "refresh", "id": 1, "token": "t"}), "bad_type"),
+        (
+            json!({"type": "refresh", "id": 1, "token": "t"}),
+            "bad_type",
+        ),
         (json!({"type": "hello", "name": "Ann"}), "bad_type"),
         (json!({"type": "join", "id": 1}), "missing_field"),
         (json!({"type": "join", "room": "a"}), "missing_field"),
         (json!({"type": "join", "id": 1, "room": 7}), "bad_field"),
         (json!({"type": "join", "id": 1, "room": "a/b"}), "bad_name"),
         (json!({"type": "join", "id": 1, "room": "_a"}), "bad_name"),
-        (json!({"type": "join", "id": 1, "room": "a", "limit": 0}), "bad_field"),
-        (json!({"type": "join", "id": 1, "room": "a", "after": {"epoch": null, "seq": 3}}), "bad_field"),
-        (json!({"type": "join", "id": 1, "room": "yard"}), "already_joined"),
-        (json!({"type": "send", "id": 1, "room": "yard", "key": "k", "text": long}), "text_too_long"),
-        (json!({"type": "send", "id": 1, "room": "yard", "key": "k", "text": " \n "}), "bad_field"),
-        (json!({"type": "send", "id": 1, "room": "yard", "key": "", "text": "x"}), "bad_field"),
-        (json!({"type": "send", "id": 1, "room": "other", "key": "k", "text": "x"}), "not_joined"),
-        (json!({"type": "leave", "id": 1, "room": "other"}), "not_joined"),
-        (json!({"type": "history", "id": 1, "room": "other"}), "not_joined"),
-        (json!({"type": "members", "id": 1, "room": "other"}), "not_joined"),
+        (
+            json!({"type": "join", "id": 1, "room": "a", "limit": 0}),
+            "bad_field",
+        ),
+        (
+            json!({"type": "join", "id": 1, "room": "a", "after": {"epoch": null, "seq": 3}}),
+            "bad_field",
+        ),
+        (
+            json!({"type": "join", "id": 1, "room": "yard"}),
+            "already_joined",
+        ),
+        (
+            json!({"type": "send", "id": 1, "room": "yard", "key": "k", "text": long}),
+            "text_too_long",
+        ),
+        (
+            json!({"type": "send", "id": 1, "room": "yard", "key": "k", "text": " \n "}),
+            "bad_field",
+        ),
+        (
+            json!({"type": "send", "id": 1, "room": "yard", "key": "", "text": "x"}),
+            "bad_field",
+        ),
+        (
+            json!({"type": "send", "id": 1, "room": "other", "key": "k", "text": "x"}),
+            "not_joined",
+        ),
+        (
+            json!({"type": "leave", "id": 1, "room": "other"}),
+            "not_joined",
+        ),
+        (
+            json!({"type": "history", "id": 1, "room": "other"}),
+            "not_joined",
+        ),
+        (
+            json!({"type": "members", "id": 1, "room": "other"}),
+            "not_joined",
+        ),
         (json!({"type": "typing", "room": "other"}), "not_joined"),
-        (json!({"type": "rename", "id": 1, "name": "\u{202e}nnA"}), "bad_name"),
+        (
+            json!({"type": "rename", "id": 1, "name": "\u{202e}nnA"}),
+            "bad_name",
+        ),
     ];
     for (request, code) in rows {
-        let text = request.as_str().map_or_else(|| request.to_string(), str::to_owned);
+        let text = request
+            .as_str()
+            .map_or_else(|| request.to_string(), str::to_owned);
         ann.raw(Message::text(text.clone())).await;
         let error = ann.expect("error").await;
         assert_eq!(error["code"], code, "{text}: {error}");
@@ -57,7 +95,9 @@ async fn faulty_requests_are_answered_and_the_session_goes_on() {
 async fn unknown_fields_and_huge_unknown_types_change_nothing() {
     let cluster = Cluster::memory(1).await;
     let mut ann = cluster.page(0, "Ann").await;
-    let joined = ann.answer(json!({"type": "join", "room": "yard", "colour": {"deep": [1, 2]}})).await;
+    let joined = ann
+        .answer(json!({"type": "join", "room": "yard", "colour": {"deep": [1, 2]}}))
+        .await;
     assert_eq!(joined["type"], "joined");
 }
 
@@ -79,10 +119,17 @@ async fn broken_frames_close_the_session_with_their_code_and_no_other() {
         let mut received = Vec::new();
         wire.read_to_end(&mut received).await.unwrap();
         assert_eq!(received[0], 0x88, "{word}");
-        assert_eq!(u16::from_be_bytes([received[2], received[3]]), code, "{word}");
+        assert_eq!(
+            u16::from_be_bytes([received[2], received[3]]),
+            code,
+            "{word}"
+        );
         let reason = String::from_utf8_lossy(&received[4..]);
         assert!(reason.starts_with(word), "{reason}");
-        let counted = cluster.nodes[0].metrics().sessions_closed.with_label_values(&[word]);
+        let counted = cluster.nodes[0]
+            .metrics()
+            .sessions_closed
+            .with_label_values(&[word]);
         eventually("the close is counted", || async { counted.get() == 1 }).await;
     }
     witness.say("yard", "nothing happened here").await;
@@ -103,7 +150,8 @@ async fn before_hello_only_ping_is_answered() {
     let cluster = Cluster::memory(1).await;
     let mut page = Page::knock(cluster.nodes[0].address()).await;
     assert_eq!(page.answer(json!({"type": "ping"})).await["type"], "pong");
-    page.send(json!({"type": "join", "id": 9, "room": "yard"})).await;
+    page.send(json!({"type": "join", "id": 9, "room": "yard"}))
+        .await;
     assert_eq!(page.expect("error").await["code"], "bad_type");
     page.send(json!({"type": "hello", "name": "Ann"})).await;
     page.expect("welcome").await;
@@ -119,7 +167,10 @@ async fn who_gives_no_pong_is_closed_and_who_does_stays() {
     let mut received = Vec::new();
     wire.read_to_end(&mut received).await.unwrap();
     let close = received.windows(4).find(|bytes| bytes[0] == 0x88).unwrap();
-    assert!([4001, 4002].contains(&u16::from_be_bytes([close[2], close[3]])), "{received:?}");
+    assert!(
+        [4001, 4002].contains(&u16::from_be_bytes([close[2], close[3]])),
+        "{received:?}"
+    );
 
     let mut ann = cluster.page(0, "Ann").await;
     ann.expect_no("error").await;
@@ -157,17 +208,28 @@ async fn sends_above_the_rate_are_refused_in_order() {
     }
     let mut answers = Vec::new();
     for id in ids {
-        answers.push(ann.find("the answer", |frame| frame["id"] == json!(id)).await);
+        answers.push(
+            ann.find("the answer", |frame| frame["id"] == json!(id))
+                .await,
+        );
     }
-    let codes: Vec<_> = answers.iter().map(|answer| answer["code"].as_str().unwrap_or("sent")).collect();
-    assert_eq!(codes, ["sent", "sent", "sent", "rate_limited", "rate_limited"]);
+    let codes: Vec<_> = answers
+        .iter()
+        .map(|answer| answer["code"].as_str().unwrap_or("sent"))
+        .collect();
+    assert_eq!(
+        codes,
+        ["sent", "sent", "sent", "rate_limited", "rate_limited"]
+    );
     assert!(answers[3]["retry_after_ms"].as_u64().unwrap() > 0);
     // Tokens are there again once another room takes a message; still none may overtake the refused one.
     ann.join("other").await;
     let mut tries = 0;
     loop {
         let key = format!("try {tries}");
-        let answer = ann.answer(json!({"type": "send", "room": "other", "text": "t", "key": key})).await;
+        let answer = ann
+            .answer(json!({"type": "send", "room": "other", "text": "t", "key": key}))
+            .await;
         if answer["type"] == "sent" {
             break;
         }
@@ -196,7 +258,10 @@ async fn too_many_rooms_are_refused() {
     let mut ann = cluster.page(0, "Ann").await;
     ann.join("a").await;
     ann.join("b").await;
-    assert_eq!(ann.answer(json!({"type": "join", "room": "c"})).await["code"], "too_many_rooms");
+    assert_eq!(
+        ann.answer(json!({"type": "join", "room": "c"})).await["code"],
+        "too_many_rooms"
+    );
     ann.answer(json!({"type": "leave", "room": "a"})).await;
     ann.join("c").await;
 }
@@ -209,7 +274,10 @@ async fn a_binary_message_and_a_page_that_closes_end_in_order() {
     assert_eq!(ann.closed().await.0, 1003);
     let mut bo = cluster.page(0, "Bo").await;
     bo.raw(Message::Close(None)).await;
-    let closed = cluster.nodes[0].metrics().sessions_closed.with_label_values(&["page"]);
+    let closed = cluster.nodes[0]
+        .metrics()
+        .sessions_closed
+        .with_label_values(&["page"]);
     eventually("the close is counted", || async { closed.get() == 1 }).await;
 }
 
@@ -228,12 +296,19 @@ async fn a_page_that_does_not_read_hurts_only_itself() {
     for round in 0..60 {
         for number in 0..50 {
             let key = format!("{round}-{number}");
-            ann.ask(json!({"type": "send", "room": "yard", "text": text, "key": key})).await;
+            ann.ask(json!({"type": "send", "room": "yard", "text": text, "key": key}))
+                .await;
         }
         ann.messages("yard", 50).await;
     }
-    let closed = cluster.nodes[0].metrics().sessions_closed.with_label_values(&["slow"]);
-    eventually("the stuck session is closed", || async { closed.get() == 1 }).await;
+    let closed = cluster.nodes[0]
+        .metrics()
+        .sessions_closed
+        .with_label_values(&["slow"]);
+    eventually("the stuck session is closed", || async {
+        closed.get() == 1
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,14 +321,20 @@ async fn a_stop_answers_flushes_and_closes_with_drain() {
     let mut ids = Vec::new();
     for number in 0..20 {
         let key = format!("k{number}");
-        ids.push(ann.ask(json!({"type": "send", "room": "yard", "text": key, "key": key})).await);
+        ids.push(
+            ann.ask(json!({"type": "send", "room": "yard", "text": key, "key": key}))
+                .await,
+        );
     }
     ann.answer(json!({"type": "ping"})).await;
     let node = cluster.nodes.remove(0);
     let stopped = tokio::spawn(node.stop());
     assert_eq!(ann.closed().await, (1012, "drain".to_owned()));
     for id in &ids {
-        assert_eq!(ann.find("sent", |frame| frame["id"] == json!(id)).await["type"], "sent");
+        assert_eq!(
+            ann.find("sent", |frame| frame["id"] == json!(id)).await["type"],
+            "sent"
+        );
     }
     assert_eq!(ann.expect("reconnect").await["reason"], "drain");
     stopped.await.unwrap();
@@ -276,6 +357,10 @@ async fn upgraded(cluster: &Cluster) -> TcpStream {
     while !head.ends_with(b"\r\n\r\n") {
         head.push(wire.read_u8().await.unwrap());
     }
-    assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+    assert!(
+        head.starts_with(b"HTTP/1.1 101"),
+        "{}",
+        String::from_utf8_lossy(&head)
+    );
     wire
 }

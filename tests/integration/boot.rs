@@ -11,7 +11,9 @@ use crate::support::{PATIENCE, eventually};
 fn madang(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
     command.args(arguments).env_clear();
-    command.env("MADANG_SERVER__LISTEN", "127.0.0.1:0").env("MADANG_SERVER__INTERNAL_LISTEN", "127.0.0.1:0");
+    command
+        .env("MADANG_SERVER__LISTEN", "127.0.0.1:0")
+        .env("MADANG_SERVER__INTERNAL_LISTEN", "127.0.0.1:0");
     command.env("MADANG_LOG__FORMAT", "json");
     command.envs(variables.iter().copied());
     command
@@ -27,12 +29,22 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn all_faults_of_the_settings_are_told_at_once() {
-    let variables =
-        [("MADANG_LIMITS__TEXT", "lots"), ("MADANG_REDIS__URL", "http://here"), ("MADANG_SERVER__LISTNE", ":80")];
+    let variables = [
+        ("MADANG_LIMITS__TEXT", "lots"),
+        ("MADANG_REDIS__URL", "http://here"),
+        ("MADANG_SERVER__LISTNE", ":80"),
+    ];
     let output = run(&[], &variables);
     assert_eq!(output.status.code(), Some(78));
     let told = stderr(&output);
-    for word in ["MADANG_LIMITS__TEXT", "lots", "redis.url", "redis://", "MADANG_SERVER__LISTNE", "MADANG_SERVER__LISTEN?"] {
+    for word in [
+        "MADANG_LIMITS__TEXT",
+        "lots",
+        "redis.url",
+        "redis://",
+        "MADANG_SERVER__LISTNE",
+        "MADANG_SERVER__LISTEN?",
+    ] {
         assert!(told.contains(word), "{word} is not in: {told}");
     }
 }
@@ -41,7 +53,11 @@ fn all_faults_of_the_settings_are_told_at_once() {
 fn a_settings_file_that_is_not_there_is_named() {
     let output = run(&["--config", "no/such/file.toml"], &[]);
     assert_eq!(output.status.code(), Some(78));
-    assert!(stderr(&output).contains("no/such/file.toml"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("no/such/file.toml"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -53,16 +69,26 @@ fn a_port_in_use_is_one_sentence_with_the_setting() {
     let output = run(&[], &[("MADANG_SERVER__LISTEN", &address)]);
     assert_eq!(output.status.code(), Some(1));
     let told = stderr(&output);
-    assert!(told.contains("server.listen") && told.contains(&port), "{told}");
+    assert!(
+        told.contains("server.listen") && told.contains(&port),
+        "{told}"
+    );
     assert_eq!(told.trim().lines().count(), 1, "{told}");
 }
 
 #[test]
 fn an_unreadable_password_file_is_named() {
-    let variables = [("MADANG_REDIS__URL", "redis://127.0.0.1:1"), ("MADANG_REDIS__PASSWORD_FILE", "no/such/file")];
+    let variables = [
+        ("MADANG_REDIS__URL", "redis://127.0.0.1:1"),
+        ("MADANG_REDIS__PASSWORD_FILE", "no/such/file"),
+    ];
     let output = run(&[], &variables);
     assert_eq!(output.status.code(), Some(78));
-    assert!(stderr(&output).contains("redis.password_file"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("redis.password_file"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,23 +110,38 @@ async fn without_its_redis_it_starts_and_says_so() {
     let mut redis = RedisServer::start().await;
     redis.kill();
     let started = Running::start(&[("MADANG_REDIS__URL", &redis.url())]).await;
-    eventually("the log tells", || async { started.log().contains("redis.url") }).await;
+    eventually("the log tells", || async {
+        started.log().contains("redis.url")
+    })
+    .await;
     assert_eq!(started.end("INT").await, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_told_with_its_setting() {
-    let options = RedisOptions { password: Some("right".to_owned()), ..RedisOptions::default() };
+    let options = RedisOptions {
+        password: Some("right".to_owned()),
+        ..RedisOptions::default()
+    };
     let redis = RedisServer::start_with(options).await;
     let url = redis.url().replace("right", "wrong");
     let started = Running::start(&[("MADANG_REDIS__URL", &url)]).await;
-    eventually("the log tells", || async { started.log().contains("password") }).await;
-    assert!(!started.log().contains("wrong"), "the password is in the log");
+    eventually("the log tells", || async {
+        started.log().contains("password")
+    })
+    .await;
+    assert!(
+        !started.log().contains("wrong"),
+        "the password is in the log"
+    );
     assert_eq!(started.end("INT").await, Some(0));
     let output = run(&["check"], &[("MADANG_REDIS__URL", &url)]);
     assert_eq!(output.status.code(), Some(1));
     let told = stderr(&output) + &String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("redis.password_file") && !told.contains("wrong"), "{told}");
+    assert!(
+        told.contains("redis.password_file") && !told.contains("wrong"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,10 +151,24 @@ async fn check_prints_the_settings_with_their_origin_and_what_redis_allows() {
         ..RedisOptions::default()
     };
     let redis = RedisServer::start_with(options).await;
-    let output = run(&["check"], &[("MADANG_REDIS__URL", &redis.url()), ("MADANG_LIMITS__TEXT", "3000")]);
+    let output = run(
+        &["check"],
+        &[
+            ("MADANG_REDIS__URL", &redis.url()),
+            ("MADANG_LIMITS__TEXT", "3000"),
+        ],
+    );
     assert_eq!(output.status.code(), Some(1), "volatile-lru may evict");
     let told = String::from_utf8(output.stdout.clone()).unwrap() + &stderr(&output);
-    for word in ["limits.text", "3000", "MADANG_LIMITS__TEXT", "default", "noeviction", "volatile-lru", "7."] {
+    for word in [
+        "limits.text",
+        "3000",
+        "MADANG_LIMITS__TEXT",
+        "default",
+        "noeviction",
+        "volatile-lru",
+        "7.",
+    ] {
         assert!(told.contains(word), "{word} is not in: {told}");
     }
     let redis = RedisServer::start().await;
@@ -133,9 +188,16 @@ impl Running {
         let folder = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let errors = log.try_clone().unwrap();
-        let child = madang(&[], variables).stdout(Stdio::from(log)).stderr(Stdio::from(errors)).spawn().unwrap();
+        let child = madang(&[], variables)
+            .stdout(Stdio::from(log))
+            .stderr(Stdio::from(errors))
+            .spawn()
+            .unwrap();
         let running = Self { child, folder };
-        eventually("the program serves", || async { running.log().contains("madang serves") }).await;
+        eventually("the program serves", || async {
+            running.log().contains("madang serves")
+        })
+        .await;
         running
     }
 
@@ -146,7 +208,10 @@ impl Running {
     /// Returns a field of the line that tells that it serves.
     fn value(&self, field: &str) -> String {
         let log = self.log();
-        let line = log.lines().find(|line| line.contains("madang serves")).unwrap();
+        let line = log
+            .lines()
+            .find(|line| line.contains("madang serves"))
+            .unwrap();
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         line[field].as_str().unwrap().to_owned()
     }
@@ -154,13 +219,23 @@ impl Running {
     /// Sends a signal and returns the exit code.
     async fn end(mut self, signal: &str) -> Option<i32> {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{signal}"), &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([&format!("-{signal}"), &id])
+                .status()
+                .unwrap()
+                .success()
+        );
         let begun = std::time::Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
             }
-            assert!(begun.elapsed() < PATIENCE, "still running after {PATIENCE:?}: {}", self.log());
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "still running after {PATIENCE:?}: {}",
+                self.log()
+            );
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     }

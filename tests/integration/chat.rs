@@ -62,13 +62,21 @@ async fn a_message_reaches_every_node(cluster: Cluster) {
 async fn a_first_message_gives_the_room_its_first_epoch(cluster: Cluster) {
     let mut ann = cluster.page(0, "Ann").await;
     let joined = ann.join("empty").await;
-    assert_eq!((&joined["epoch"], &joined["seq"]), (&json!(null), &json!(0)));
+    assert_eq!(
+        (&joined["epoch"], &joined["seq"]),
+        (&json!(null), &json!(0))
+    );
     let sent = ann.say("empty", "first").await;
     assert_eq!(sent["seq"], 1);
     assert_eq!(ann.message("empty").await.seq, 1);
     let mut bo = cluster.page(0, "Bo").await;
-    let missed = bo.answer(json!({"type": "join", "room": "empty", "after": {"epoch": null, "seq": 0}})).await;
-    assert_eq!((&missed["epoch"], &missed["seq"]), (&sent["epoch"], &json!(1)));
+    let missed = bo
+        .answer(json!({"type": "join", "room": "empty", "after": {"epoch": null, "seq": 0}}))
+        .await;
+    assert_eq!(
+        (&missed["epoch"], &missed["seq"]),
+        (&sent["epoch"], &json!(1))
+    );
     assert_eq!(bo.message("empty").await.text, "first");
 }
 
@@ -79,7 +87,12 @@ async fn a_reconnect_keeps_the_user_and_a_forged_token_does_not(cluster: Cluster
     let again = Page::reopen(cluster.nodes[1].address(), "Ann", &token).await;
     assert_eq!(again.user, user);
     assert_eq!(again.welcome["resumed_identity"], true);
-    let forged = Page::reopen(cluster.nodes[1].address(), "Ann", &token.replace("mdg1.", "mdg1.x")).await;
+    let forged = Page::reopen(
+        cluster.nodes[1].address(),
+        "Ann",
+        &token.replace("mdg1.", "mdg1.x"),
+    )
+    .await;
     assert_ne!(forged.user, user);
     assert_eq!(forged.welcome["resumed_identity"], false);
 }
@@ -100,7 +113,10 @@ async fn a_page_comes_back_to_what_it_missed(cluster: Cluster) {
     assert_eq!(joined["seq"], 301);
     let missed = back.messages("yard", 300).await;
     for (number, message) in (1..=300).zip(&missed) {
-        assert_eq!((message.seq, &message.text), (number + 1, &format!("missed {number}")));
+        assert_eq!(
+            (message.seq, &message.text),
+            (number + 1, &format!("missed {number}"))
+        );
     }
     ann.say("yard", "live").await;
     assert_eq!(back.message("yard").await.seq, 302);
@@ -115,10 +131,19 @@ async fn more_than_the_limit_is_skipped_and_told(cluster: Cluster) {
     }
     let mut bo = cluster.page(0, "Bo").await;
     let after = json!({"epoch": first["epoch"], "seq": 1});
-    bo.answer(json!({"type": "join", "room": "yard", "after": after, "limit": 5})).await;
+    bo.answer(json!({"type": "join", "room": "yard", "after": after, "limit": 5}))
+        .await;
     let gap = bo.expect("gap").await;
-    assert_eq!((&gap["from"], &gap["to"], &gap["reason"]), (&json!(2), &json!(25), &json!("skipped")));
-    let seqs: Vec<_> = bo.messages("yard", 5).await.iter().map(|message| message.seq).collect();
+    assert_eq!(
+        (&gap["from"], &gap["to"], &gap["reason"]),
+        (&json!(2), &json!(25), &json!("skipped"))
+    );
+    let seqs: Vec<_> = bo
+        .messages("yard", 5)
+        .await
+        .iter()
+        .map(|message| message.seq)
+        .collect();
     assert_eq!(seqs, [26, 27, 28, 29, 30]);
 }
 
@@ -132,21 +157,34 @@ async fn history_reads_both_ways(cluster: Cluster) {
     let mut bo = cluster.page(1, "Bo").await;
     bo.join("yard").await;
     let seqs = |history: &serde_json::Value| -> Vec<u64> {
-        history["messages"].as_array().unwrap().iter().map(|message| shown(message).seq).collect()
+        history["messages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|message| shown(message).seq)
+            .collect()
     };
-    let newest = bo.answer(json!({"type": "history", "room": "yard", "limit": 5})).await;
+    let newest = bo
+        .answer(json!({"type": "history", "room": "yard", "limit": 5}))
+        .await;
     assert_eq!(seqs(&newest), [16, 17, 18, 19, 20]);
     assert_eq!(newest["more"], true);
     let before = json!({"epoch": epoch, "seq": 16});
-    let older = bo.answer(json!({"type": "history", "room": "yard", "limit": 50, "before": before})).await;
+    let older = bo
+        .answer(json!({"type": "history", "room": "yard", "limit": 50, "before": before}))
+        .await;
     assert_eq!(seqs(&older), (1..=15).collect::<Vec<_>>());
     assert_eq!(older["more"], false);
     let after = json!({"epoch": epoch, "seq": 17});
-    let newer = bo.answer(json!({"type": "history", "room": "yard", "limit": 2, "after": after})).await;
+    let newer = bo
+        .answer(json!({"type": "history", "room": "yard", "limit": 2, "after": after}))
+        .await;
     assert_eq!(seqs(&newer), [18, 19]);
     assert_eq!(newer["more"], true);
     let withdrawn = json!({"epoch": "another", "seq": 17});
-    let told = bo.answer(json!({"type": "history", "room": "yard", "before": withdrawn})).await;
+    let told = bo
+        .answer(json!({"type": "history", "room": "yard", "before": withdrawn}))
+        .await;
     assert_eq!((&told["from"], seqs(&told).len()), (&json!(1), 0));
 }
 
@@ -159,10 +197,16 @@ async fn the_same_key_is_one_message_and_two_users_with_it_are_two(cluster: Clus
     let first = ann.answer(send.clone()).await;
     let again = ann.answer(send.clone()).await;
     assert_eq!(first["duplicate"], json!(null));
-    assert_eq!((&again["seq"], &again["epoch"], &again["at"]), (&first["seq"], &first["epoch"], &first["at"]));
+    assert_eq!(
+        (&again["seq"], &again["epoch"], &again["at"]),
+        (&first["seq"], &first["epoch"], &first["at"])
+    );
     assert_eq!(again["duplicate"], true);
     let other = bo.answer(send).await;
-    assert_eq!((&other["seq"], &other["duplicate"]), (&json!(2), &json!(null)));
+    assert_eq!(
+        (&other["seq"], &other["duplicate"]),
+        (&json!(2), &json!(null))
+    );
     assert_eq!(bo.messages("yard", 2).await.len(), 2);
     bo.expect_no("message").await;
 }
@@ -170,26 +214,43 @@ async fn the_same_key_is_one_message_and_two_users_with_it_are_two(cluster: Clus
 async fn a_key_with_another_text_is_refused(cluster: Cluster) {
     let mut ann = cluster.page(0, "Ann").await;
     ann.join("yard").await;
-    ann.answer(json!({"type": "send", "room": "yard", "text": "one", "key": "k"})).await;
-    let error = ann.answer(json!({"type": "send", "room": "yard", "text": "two", "key": "k"})).await;
-    assert_eq!((&error["code"], &error["retry_after_ms"]), (&json!("key_reused"), &json!(null)));
+    ann.answer(json!({"type": "send", "room": "yard", "text": "one", "key": "k"}))
+        .await;
+    let error = ann
+        .answer(json!({"type": "send", "room": "yard", "text": "two", "key": "k"}))
+        .await;
+    assert_eq!(
+        (&error["code"], &error["retry_after_ms"]),
+        (&json!("key_reused"), &json!(null))
+    );
 }
 
 async fn presence_counts_users_over_all_nodes(cluster: Cluster) {
     let mut ann = cluster.page(0, "Ann").await;
     ann.join("yard").await;
-    ann.find("presence of Ann", |frame| frame["type"] == "presence" && frame["count"] == 1).await;
+    ann.find("presence of Ann", |frame| {
+        frame["type"] == "presence" && frame["count"] == 1
+    })
+    .await;
     let mut bo = cluster.page(1, "Bo").await;
     let mut second = Page::reopen(cluster.nodes[0].address(), "Bo", &bo.token).await;
     bo.join("yard").await;
     second.join("yard").await;
-    let told = ann.find("presence of Bo", |frame| frame["type"] == "presence" && frame["count"] == 2).await;
+    let told = ann
+        .find("presence of Bo", |frame| {
+            frame["type"] == "presence" && frame["count"] == 2
+        })
+        .await;
     assert_eq!(told["joined"][0]["name"], "Bo");
     bo.vanish();
     ann.expect_no("presence").await;
     let bo_id = second.user.clone();
     second.vanish();
-    let told = ann.find("Bo has left", |frame| frame["type"] == "presence" && frame["count"] == 1).await;
+    let told = ann
+        .find("Bo has left", |frame| {
+            frame["type"] == "presence" && frame["count"] == 1
+        })
+        .await;
     assert_eq!(told["left"], json!([bo_id]));
 }
 
@@ -198,10 +259,22 @@ async fn a_rename_is_told_and_kept(cluster: Cluster) {
     let mut bo = cluster.page(1, "Bo").await;
     ann.join("yard").await;
     bo.join("yard").await;
-    ann.find("presence of Bo", |frame| frame["type"] == "presence" && frame["count"] == 2).await;
-    let renamed = bo.answer(json!({"type": "rename", "name": " 보라  Kim "})).await;
-    assert_eq!((&renamed["type"], &renamed["user"]["name"]), (&json!("renamed"), &json!("보라 Kim")));
-    let told = ann.find("the new name", |frame| frame["renamed"][0]["name"] == "보라 Kim").await;
+    ann.find("presence of Bo", |frame| {
+        frame["type"] == "presence" && frame["count"] == 2
+    })
+    .await;
+    let renamed = bo
+        .answer(json!({"type": "rename", "name": " 보라  Kim "}))
+        .await;
+    assert_eq!(
+        (&renamed["type"], &renamed["user"]["name"]),
+        (&json!("renamed"), &json!("보라 Kim"))
+    );
+    let told = ann
+        .find("the new name", |frame| {
+            frame["renamed"][0]["name"] == "보라 Kim"
+        })
+        .await;
     assert_eq!(told["renamed"][0]["id"], json!(bo.user));
     bo.say("yard", "me").await;
     let message = ann.expect("message").await;
@@ -226,7 +299,10 @@ async fn members_come_in_pages(cluster: Cluster) {
         pages.push(page);
     }
     let page = &mut pages[0];
-    page.find("all are present", |frame| frame["type"] == "presence" && frame["count"] == 12).await;
+    page.find("all are present", |frame| {
+        frame["type"] == "presence" && frame["count"] == 12
+    })
+    .await;
     let (mut found, mut cursor) = (std::collections::BTreeSet::new(), None);
     loop {
         let mut ask = json!({"type": "members", "room": "yard", "limit": 5});
@@ -252,11 +328,16 @@ async fn leaving_ends_the_stream(cluster: Cluster) {
     ann.join("yard").await;
     bo.join("yard").await;
     let left = bo.answer(json!({"type": "leave", "room": "yard"})).await;
-    assert_eq!((&left["type"], &left["reason"]), (&json!("left"), &json!("asked")));
+    assert_eq!(
+        (&left["type"], &left["reason"]),
+        (&json!("left"), &json!("asked"))
+    );
     ann.say("yard", "without Bo").await;
     ann.message("yard").await;
     bo.expect_no("message").await;
-    let error = bo.answer(json!({"type": "send", "room": "yard", "text": "x", "key": "k"})).await;
+    let error = bo
+        .answer(json!({"type": "send", "room": "yard", "text": "x", "key": "k"}))
+        .await;
     assert_eq!(error["code"], "not_joined");
     let rooms = || async { cluster.nodes[0].metrics().rooms.get() == 1 };
     eventually("one room has members", rooms).await;

@@ -4,15 +4,15 @@
 /// What the scenarios stand on.
 mod support;
 
-/// The broker contract, the same scenarios on both brokers.
-mod broker;
-/// The program itself.
-mod boot;
 /// What bad input gets.
 mod bad_input;
-/// Many sessions at once.
-mod many;
+/// The program itself.
+mod boot;
+/// The broker contract, the same scenarios on both brokers.
+mod broker;
 /// What people do.
 mod chat;
+/// Many sessions at once.
+mod many;
 /// What happens to a room when its Redis dies, forgets, is rewound or says nothing.
 mod redis_faults;

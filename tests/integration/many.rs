@@ -43,7 +43,12 @@ fn kill_subscribers(url: &str, is_over: &AtomicBool) -> u64 {
     let mut commands = redis::Client::open(url).unwrap().get_connection().unwrap();
     let mut killed = 0;
     while !is_over.load(Ordering::Acquire) {
-        killed += redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").query::<u64>(&mut commands).unwrap();
+        killed += redis::cmd("CLIENT")
+            .arg("KILL")
+            .arg("TYPE")
+            .arg("pubsub")
+            .query::<u64>(&mut commands)
+            .unwrap();
         std::thread::sleep(Duration::from_millis(300));
     }
     killed
@@ -52,11 +57,16 @@ fn kill_subscribers(url: &str, is_over: &AtomicBool) -> u64 {
 async fn all_have_all_in_one_order(cluster: &Cluster) {
     let mut pages = Vec::new();
     for number in 0..SESSIONS {
-        let mut page = cluster.page(number % cluster.nodes.len(), &format!("user {number}")).await;
+        let mut page = cluster
+            .page(number % cluster.nodes.len(), &format!("user {number}"))
+            .await;
         page.join("yard").await;
         pages.push(page);
     }
-    let running = pages.into_iter().enumerate().map(|(number, page)| tokio::spawn(speak_and_listen(number, page)));
+    let running = pages
+        .into_iter()
+        .enumerate()
+        .map(|(number, page)| tokio::spawn(speak_and_listen(number, page)));
     let mut screens = Vec::new();
     for task in running.collect::<Vec<_>>() {
         screens.push(task.await.unwrap());
@@ -86,7 +96,9 @@ async fn speak_and_listen(number: usize, mut page: Page) -> Vec<Shown> {
             if answer["type"] == "sent" {
                 break;
             }
-            let wait = answer["retry_after_ms"].as_u64().unwrap_or_else(|| panic!("final refusal: {answer}"));
+            let wait = answer["retry_after_ms"]
+                .as_u64()
+                .unwrap_or_else(|| panic!("final refusal: {answer}"));
             tokio::time::sleep(Duration::from_millis(wait)).await;
         }
     }

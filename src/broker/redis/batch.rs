@@ -43,7 +43,9 @@ pub fn form(
     let mut call_of: HashMap<RoomName, usize> = HashMap::new();
     let mut held: HashSet<RoomName> = HashSet::new();
     for _ in 0..waiting.len() {
-        let Some(item) = waiting.pop_front() else { break };
+        let Some(item) = waiting.pop_front() else {
+            break;
+        };
         let message = match item {
             Item::Ephemeral(name, payload) => {
                 batch.ephemeral.push((name, payload));
@@ -70,7 +72,11 @@ pub fn form(
         }
         let is_late = now >= message.arrived + send_timeout;
         let admitted = refusals.admit(message.source, &message.room, &message.key, now);
-        if let Err(refusal) = admitted.and(if is_late { Err(Refusal::Timeout) } else { Ok(()) }) {
+        if let Err(refusal) = admitted.and(if is_late {
+            Err(Refusal::Timeout)
+        } else {
+            Ok(())
+        }) {
             refusals.refused(message.source, &message.room, &message.key, refusal, now);
             message.reply.send(Err(refusal));
             continue;
@@ -109,12 +115,19 @@ mod tests {
     impl Desk {
         fn new() -> Self {
             let now = Instant::now();
-            Self { waiting: VecDeque::new(), refusals: Refusals::new(now), answered: Arc::default(), now }
+            Self {
+                waiting: VecDeque::new(),
+                refusals: Refusals::new(now),
+                answered: Arc::default(),
+                now,
+            }
         }
 
         fn send(&mut self, room: &str, source: u64, key: &str, bytes: usize) {
             let (answered, name) = (Arc::clone(&self.answered), key.to_owned());
-            let reply = Reply::new(move |result| answered.lock().unwrap().push((name, result.unwrap_err())));
+            let reply = Reply::new(move |result| {
+                answered.lock().unwrap().push((name, result.unwrap_err()))
+            });
             self.waiting.push_back(Item::Publish(Publish {
                 room: RoomName::trusted(room),
                 source: Source(source),
@@ -139,7 +152,13 @@ mod tests {
     fn keys(batch: &Batch) -> Vec<(&str, Vec<&str>)> {
         let mut calls = Vec::new();
         for call in &batch.calls {
-            calls.push((call.room.as_str(), call.messages.iter().map(|message| message.key.as_str()).collect()));
+            calls.push((
+                call.room.as_str(),
+                call.messages
+                    .iter()
+                    .map(|message| message.key.as_str())
+                    .collect(),
+            ));
         }
         calls
     }
@@ -150,7 +169,10 @@ mod tests {
         for (room, key) in [("a", "1"), ("b", "2"), ("a", "3"), ("b", "4"), ("a", "5")] {
             desk.send(room, 1, key, 1);
         }
-        assert_eq!(keys(&desk.form()), [("a", vec!["1", "3", "5"]), ("b", vec!["2", "4"])]);
+        assert_eq!(
+            keys(&desk.form()),
+            [("a", vec!["1", "3", "5"]), ("b", vec!["2", "4"])]
+        );
         assert!(desk.waiting.is_empty());
     }
 
@@ -207,11 +229,18 @@ mod tests {
         let mut desk = Desk::new();
         let room = RoomName::trusted("a");
         desk.send("a", 1, "1", 1);
-        desk.waiting.push_back(Item::Forget(Source(1), room.clone()));
+        desk.waiting
+            .push_back(Item::Forget(Source(1), room.clone()));
         desk.send("a", 1, "2", 1);
         let batch = desk.form();
         assert_eq!(keys(&batch), [("a", vec!["1"])]);
-        desk.refusals.refused(Source(1), &room, &Key::parse("1").unwrap(), Refusal::Timeout, desk.now);
+        desk.refusals.refused(
+            Source(1),
+            &room,
+            &Key::parse("1").unwrap(),
+            Refusal::Timeout,
+            desk.now,
+        );
         assert_eq!(keys(&desk.form()), [("a", vec!["2"])]);
     }
 }

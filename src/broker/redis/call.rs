@@ -19,8 +19,12 @@ pub const MAX_MESSAGES: usize = 64;
 /// Bytes of the messages of one call at most, unless one alone has more.
 pub const MAX_BYTES: usize = 256 * 1024;
 
-static PUBLISH: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[include_str!("scripts/room.lua"), include_str!("scripts/publish.lua")]));
+static PUBLISH: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(&[
+        include_str!("scripts/room.lua"),
+        include_str!("scripts/publish.lua"),
+    ])
+});
 
 /// What is the same for every call of one pipeline.
 #[derive(Debug)]
@@ -75,7 +79,12 @@ impl Call {
     /// Returns the command as the head of `publish.lua` describes it.
     #[must_use]
     pub fn command(&self, form: Form, circumstances: &Circumstances<'_>) -> Cmd {
-        let Circumstances { link, positions, lineage, fresh } = circumstances;
+        let Circumstances {
+            link,
+            positions,
+            lineage,
+            fresh,
+        } = circumstances;
         let (keys, options) = (link.keys(), link.options());
         let delivered = positions.of(&self.room);
         let mut command = PUBLISH.command(form);
@@ -131,7 +140,12 @@ fn answer(text: &str) -> Option<Result<Accepted, Refusal>> {
                 "=" => true,
                 _ => return None,
             };
-            return Some(Ok(Accepted { epoch, seq, at, duplicate }));
+            return Some(Ok(Accepted {
+                epoch,
+                seq,
+                at,
+                duplicate,
+            }));
         }
     };
     Some(Err(refusal))
@@ -150,7 +164,15 @@ pub fn refusal(error: &RedisError) -> Refusal {
 
 /// Codes of errors that pass without anybody's doing, or that the health of the way tells already.
 const PASSING: [&str; 9] = [
-    "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "NOSCRIPT", "READONLY", "TRYAGAIN",
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOREPLICAS",
+    "NOSCRIPT",
+    "READONLY",
+    "TRYAGAIN",
 ];
 
 /// Returns true if a server's error passes by itself.
@@ -177,14 +199,30 @@ mod tests {
 
     fn accepted(duplicate: bool) -> Option<Result<Accepted, Refusal>> {
         let epoch = Epoch::parse("AbC-_").unwrap();
-        Some(Ok(Accepted { epoch, seq: 9_007_199_254_740_991, at: 1_700_000_000_000, duplicate }))
+        Some(Ok(Accepted {
+            epoch,
+            seq: 9_007_199_254_740_991,
+            at: 1_700_000_000_000,
+            duplicate,
+        }))
     }
 
     #[test]
     fn every_answer_of_the_script_is_read() {
-        assert_eq!(answer("+AbC-_ 9007199254740991 1700000000000"), accepted(false));
-        assert_eq!(answer("=AbC-_ 9007199254740991 1700000000000"), accepted(true));
-        for refusal in [Refusal::KeyReused, Refusal::RedisFull, Refusal::Timeout, Refusal::NewerLayout] {
+        assert_eq!(
+            answer("+AbC-_ 9007199254740991 1700000000000"),
+            accepted(false)
+        );
+        assert_eq!(
+            answer("=AbC-_ 9007199254740991 1700000000000"),
+            accepted(true)
+        );
+        for refusal in [
+            Refusal::KeyReused,
+            Refusal::RedisFull,
+            Refusal::Timeout,
+            Refusal::NewerLayout,
+        ] {
             assert_eq!(answer(&format!("!{}", refusal.code())), Some(Err(refusal)));
         }
         for broken in ["", "+", "+e", "+e 1", "+e x 2", "?e 1 2", "!gone", "가 1 2"] {

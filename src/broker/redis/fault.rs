@@ -40,7 +40,9 @@ pub enum LinkError {
     #[error("Redis at {0} refuses the password: check redis.username and redis.password_file")]
     WrongPassword(String),
     /// The user may not do what a node does.
-    #[error("Redis at {0} denies its user a right ({1}): grant the user of redis.username what the README lists")]
+    #[error(
+        "Redis at {0} denies its user a right ({1}): grant the user of redis.username what the README lists"
+    )]
     MissingRights(String, String),
     /// Redis takes no more links.
     #[error("Redis at {0} has reached its maxclients: raise it, or lower redis.pool_size")]
@@ -58,13 +60,19 @@ pub enum LinkError {
     #[error("the host of redis.url, {0}, cannot be resolved ({1}): check its name")]
     Unresolved(String, String),
     /// TLS failed.
-    #[error("TLS with Redis at {0} failed ({1}): check redis.ca_file and that this port speaks TLS")]
+    #[error(
+        "TLS with Redis at {0} failed ({1}): check redis.ca_file and that this port speaks TLS"
+    )]
     Tls(String, String),
     /// No answer in time.
-    #[error("Redis at {0} does not answer: check redis.url (rediss:// needs a port that speaks TLS) and the network between")]
+    #[error(
+        "Redis at {0} does not answer: check redis.url (rediss:// needs a port that speaks TLS) and the network between"
+    )]
     Silent(String),
     /// The link broke.
-    #[error("the link to Redis at {0} broke ({1}): it is opened again; a port that speaks TLS needs a redis.url with rediss://")]
+    #[error(
+        "the link to Redis at {0} broke ({1}): it is opened again; a port that speaks TLS needs a redis.url with rediss://"
+    )]
     Broken(String, String),
     /// Redis answered with another error.
     #[error("Redis at {0} answers with an error: {1}")]
@@ -84,7 +92,10 @@ impl LinkError {
             Self::Refused(name)
         } else if error.is_io_error() {
             Self::of_io(address, error, text)
-        } else if says("WRONGPASS") || says("NOAUTH") || error.kind() == ErrorKind::AuthenticationFailed {
+        } else if says("WRONGPASS")
+            || says("NOAUTH")
+            || error.kind() == ErrorKind::AuthenticationFailed
+        {
             Self::WrongPassword(name)
         } else if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) || says("NOPERM") {
             Self::MissingRights(name, error.detail().unwrap_or(&text).to_owned())

@@ -16,8 +16,17 @@ pub async fn key(link: &Link, candidate: &Bytes) -> Result<Bytes, Unavailable> {
     let until = Instant::now() + link.options().send_timeout;
     let name = link.keys().identity();
     let mut pipeline = redis::pipe();
-    pipeline.cmd("SET").arg(&name).arg(&candidate[..]).arg("NX").cmd("GET").arg(&name);
-    let results = link.ask(&mut pipeline, until).await.map_err(|fault| Unavailable(fault.to_string()))?;
+    pipeline
+        .cmd("SET")
+        .arg(&name)
+        .arg(&candidate[..])
+        .arg("NX")
+        .cmd("GET")
+        .arg(&name);
+    let results = link
+        .ask(&mut pipeline, until)
+        .await
+        .map_err(|fault| Unavailable(fault.to_string()))?;
     let mut refused = None;
     for result in results {
         match result {
@@ -26,5 +35,7 @@ pub async fn key(link: &Link, candidate: &Bytes) -> Result<Bytes, Unavailable> {
             Err(error) => refused = Some(link.fault(&error).to_string()),
         }
     }
-    Err(Unavailable(refused.unwrap_or_else(|| "Redis does not keep the identity key".to_owned())))
+    Err(Unavailable(refused.unwrap_or_else(|| {
+        "Redis does not keep the identity key".to_owned()
+    })))
 }

@@ -28,7 +28,9 @@ impl Keys {
     /// Takes the value of the setting `redis.prefix`.
     #[must_use]
     pub fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.into() }
+        Self {
+            prefix: prefix.into(),
+        }
     }
 
     /// Returns the prefix of every name.
@@ -88,7 +90,8 @@ impl Keys {
     }
 
     fn of_room(&self, room: &RoomName, part: &str) -> String {
-        let mut name = String::with_capacity(self.prefix.len() + room.as_str().len() + part.len() + 3);
+        let mut name =
+            String::with_capacity(self.prefix.len() + room.as_str().len() + part.len() + 3);
         name.push_str(&self.prefix);
         name.push_str(":{");
         for character in room.as_str().chars() {
@@ -137,7 +140,10 @@ mod tests {
         let tag = "madang:{team %7Ba%7D 100%25}";
         assert_eq!(keys.log(&room), format!("{tag}:log"));
         assert_eq!(keys.meta(&room), format!("{tag}:meta"));
-        assert_eq!(keys.dedupe(&room), [format!("{tag}:d0"), format!("{tag}:d1")]);
+        assert_eq!(
+            keys.dedupe(&room),
+            [format!("{tag}:d0"), format!("{tag}:d1")]
+        );
         assert_eq!(keys.presence(&room), format!("{tag}:presence"));
         assert_eq!(keys.payloads(&room), tag);
         assert_eq!(keys.canary("n1"), "madang:canary:n1");

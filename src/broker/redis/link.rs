@@ -53,7 +53,11 @@ impl Link {
         let clock = Arc::new(Clock::new());
         let dialer = Arc::new(Dialer::new(&options.redis, Arc::clone(&clock))?);
         let generation = Arc::new(AtomicU64::new(0));
-        let opener = Opener::new(Arc::clone(&dialer), Arc::clone(&generation), options.send_timeout);
+        let opener = Opener::new(
+            Arc::clone(&dialer),
+            Arc::clone(&generation),
+            options.send_timeout,
+        );
         let pool = Pool::builder(opener)
             .max_size(options.redis.pool_size.max(1))
             // The last one used is the one most surely alive.
@@ -61,7 +65,15 @@ impl Link {
             .build()
             .expect("a pool without timeouts of its own needs no runtime");
         let keys = Keys::new(&options.redis.prefix);
-        Ok(Arc::new(Self { dialer, pool, generation, clock, keys, options: options.clone(), metrics }))
+        Ok(Arc::new(Self {
+            dialer,
+            pool,
+            generation,
+            clock,
+            keys,
+            options: options.clone(),
+            metrics,
+        }))
     }
 
     /// Opens a wire for one user, whose answers take at most one second; `push` takes what the server sends unasked
@@ -69,7 +81,10 @@ impl Link {
     ///
     /// # Errors
     /// Why no master could be reached.
-    pub async fn open(&self, push: impl Fn(PushInfo) + Send + Sync + 'static) -> Result<Wire, LinkError> {
+    pub async fn open(
+        &self,
+        push: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<Wire, LinkError> {
         self.dialer.open(CONNECT_TIMEOUT, Some(push)).await
     }
 
@@ -81,7 +96,9 @@ impl Link {
         let asked = Instant::now();
         let limit = until.min(asked + 2 * CONNECT_TIMEOUT);
         let got = timeout_at(limit.into(), self.pool.get()).await;
-        self.metrics.broker_pool_wait.observe(asked.elapsed().as_secs_f64());
+        self.metrics
+            .broker_pool_wait
+            .observe(asked.elapsed().as_secs_f64());
         match got {
             Ok(Ok(wire)) => Ok(Pooled(Some(wire))),
             Ok(Err(managed::PoolError::Backend(error))) => Err(error),
@@ -93,7 +110,11 @@ impl Link {
     ///
     /// # Errors
     /// Why there is no answer; commands may have run all the same.
-    pub async fn ask(&self, pipeline: &mut Pipeline, until: Instant) -> Result<Vec<RedisResult<Value>>, LinkError> {
+    pub async fn ask(
+        &self,
+        pipeline: &mut Pipeline,
+        until: Instant,
+    ) -> Result<Vec<RedisResult<Value>>, LinkError> {
         let mut wire = self.get(until).await?;
         let pipeline = pipeline.ignore_errors();
         let answered = timeout_at(until.into(), pipeline.query_async(wire.commands())).await;
@@ -151,7 +172,9 @@ pub struct Pooled(Option<Object<Opener>>);
 
 impl Pooled {
     fn object(&mut self) -> &mut Object<Opener> {
-        self.0.as_mut().expect("only keep and drop take the wire out")
+        self.0
+            .as_mut()
+            .expect("only keep and drop take the wire out")
     }
 
     /// Returns where commands go in.
@@ -218,7 +241,15 @@ impl Opener {
     fn new(dialer: Arc<Dialer>, generation: Arc<AtomicU64>, answer_limit: Duration) -> Self {
         // It opens nothing: a wire from the dialer is what it recycles.
         let recycler = deadpool_redis::Manager::new("redis://localhost").expect("a valid address");
-        Self { dialer, recycler, generation, answer_limit, failure: Mutex::default(), lineage: Mutex::default(), broke: Mutex::default() }
+        Self {
+            dialer,
+            recycler,
+            generation,
+            answer_limit,
+            failure: Mutex::default(),
+            lineage: Mutex::default(),
+            broke: Mutex::default(),
+        }
     }
 }
 
@@ -239,27 +270,49 @@ impl managed::Manager for Opener {
         }
         // Read before the server is asked, so that a drop in between closes this wire too.
         let generation = self.generation.load(Ordering::Acquire);
-        let opened = self.dialer.open(self.answer_limit, None::<fn(PushInfo)>).await;
-        let failure = opened.as_ref().err().map(|error| (Instant::now(), error.clone()));
+        let opened = self
+            .dialer
+            .open(self.answer_limit, None::<fn(PushInfo)>)
+            .await;
+        let failure = opened
+            .as_ref()
+            .err()
+            .map(|error| (Instant::now(), error.clone()));
         *lock(&self.failure) = failure;
         let wire = opened?;
         let before = lock(&self.lineage).replace(Arc::clone(&wire.lineage));
         let generation = match before {
-            Some(before) if before != wire.lineage => self.generation.fetch_add(1, Ordering::AcqRel) + 1,
+            Some(before) if before != wire.lineage => {
+                self.generation.fetch_add(1, Ordering::AcqRel) + 1
+            }
             _ => generation,
         };
-        Ok(Kept { wire, generation, answered: Instant::now(), is_new: true })
+        Ok(Kept {
+            wire,
+            generation,
+            answered: Instant::now(),
+            is_new: true,
+        })
     }
 
-    async fn recycle(&self, kept: &mut Kept, metrics: &managed::Metrics) -> RecycleResult<LinkError> {
+    async fn recycle(
+        &self,
+        kept: &mut Kept,
+        metrics: &managed::Metrics,
+    ) -> RecycleResult<LinkError> {
         if kept.generation != self.generation.load(Ordering::Acquire) {
-            return Err(RecycleError::message("opened before all wires were dropped"));
+            return Err(RecycleError::message(
+                "opened before all wires were dropped",
+            ));
         }
         let has_broken_since = lock(&self.broke).is_some_and(|broke| broke >= kept.answered);
         if kept.answered.elapsed() < TRUSTED && !has_broken_since {
             return Ok(());
         }
-        let asked = tokio::time::timeout(CONNECT_TIMEOUT / 2, self.recycler.recycle(&mut kept.wire.commands, metrics));
+        let asked = tokio::time::timeout(
+            CONNECT_TIMEOUT / 2,
+            self.recycler.recycle(&mut kept.wire.commands, metrics),
+        );
         match asked.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(RecycleError::message("no answer")),

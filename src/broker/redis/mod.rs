@@ -53,7 +53,10 @@ use self::positions::Positions;
 use self::presence::Presence;
 use self::publisher::Publisher;
 use self::subscriber::Subscriber;
-use super::{Broker, Ephemeral, Health, PresenceChange, Publish, Roster, Sink, Snapshot, Source, Span, Unavailable};
+use super::{
+    Broker, Ephemeral, Health, PresenceChange, Publish, Roster, Sink, Snapshot, Source, Span,
+    Unavailable,
+};
 use crate::protocol::{Position, RoomName};
 use crate::telemetry::Metrics;
 
@@ -89,14 +92,44 @@ impl RedisBroker {
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, LinkError> {
         let link = Link::new(options, Arc::clone(&metrics))?;
-        let (tasks, stop, stop_publishing) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        let (tasks, stop, stop_publishing) = (
+            TaskTracker::new(),
+            CancellationToken::new(),
+            CancellationToken::new(),
+        );
         let positions = Arc::new(Positions::new());
         let publisher = Publisher::start(&link, &positions, &tasks, &stop_publishing);
-        let subscriber =
-            Subscriber::start(Arc::clone(&link), &node.node, sink, Arc::clone(&metrics), &tasks, &stop);
-        let (way, notices) = (Arc::clone(subscriber.way()), Arc::clone(subscriber.notices()));
-        let presence = Presence::start(Arc::clone(&link), node, way, notices, metrics, options.debounce, &stop);
-        Ok(Arc::new(Self { link, positions, publisher, subscriber, presence, tasks, stop_publishing, stop }))
+        let subscriber = Subscriber::start(
+            Arc::clone(&link),
+            &node.node,
+            sink,
+            Arc::clone(&metrics),
+            &tasks,
+            &stop,
+        );
+        let (way, notices) = (
+            Arc::clone(subscriber.way()),
+            Arc::clone(subscriber.notices()),
+        );
+        let presence = Presence::start(
+            Arc::clone(&link),
+            node,
+            way,
+            notices,
+            metrics,
+            options.debounce,
+            &stop,
+        );
+        Ok(Arc::new(Self {
+            link,
+            positions,
+            publisher,
+            subscriber,
+            presence,
+            tasks,
+            stop_publishing,
+            stop,
+        }))
     }
 }
 
@@ -121,7 +154,12 @@ impl Broker for RedisBroker {
         self.positions.deliver(room, position);
     }
 
-    fn read(&self, room: RoomName, span: Span, limit: usize) -> BoxFuture<'static, Result<Snapshot, Unavailable>> {
+    fn read(
+        &self,
+        room: RoomName,
+        span: Span,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Snapshot, Unavailable>> {
         let link = Arc::clone(&self.link);
         Box::pin(async move { reader::read(&link, &room, span, limit).await })
     }

@@ -50,7 +50,8 @@ impl Payload {
 #[must_use]
 pub fn encode_ephemeral(ephemeral: &Ephemeral) -> Vec<u8> {
     let mut payload = vec![VERSION, EPHEMERAL];
-    serde_json::to_writer(&mut payload, ephemeral).expect("an ephemeral thing has only string keys");
+    serde_json::to_writer(&mut payload, ephemeral)
+        .expect("an ephemeral thing has only string keys");
     payload
 }
 
@@ -67,7 +68,12 @@ fn decode_entries(payload: &Bytes) -> Option<Payload> {
         if words.next().is_some() || end > payload.len() || seq == 0 || seq > MAX_SEQ || !ascends {
             return None;
         }
-        entries.push(Entry { epoch: epoch.clone(), seq, at: time, m: payload.slice(at..end) });
+        entries.push(Entry {
+            epoch: epoch.clone(),
+            seq,
+            at: time,
+            m: payload.slice(at..end),
+        });
         at = end;
     }
     (!entries.is_empty()).then_some(Payload::Entries(entries))
@@ -99,7 +105,11 @@ mod tests {
     }
 
     fn typing() -> Ephemeral {
-        let user = User { id: UserId::parse("u1").unwrap(), name: UserName::trusted("안나"), bot: None };
+        let user = User {
+            id: UserId::parse("u1").unwrap(),
+            name: UserName::trusted("안나"),
+            bot: None,
+        };
         Ephemeral::Typing { user }
     }
 
@@ -112,17 +122,37 @@ mod tests {
     #[test]
     fn what_a_newer_node_made_ephemeral_is_passed_over() {
         for text in ["1x{\"type\":\"waving\"}", "1x", "1x{"] {
-            assert_eq!(Payload::decode(&Bytes::from_static(text.as_bytes())), Ok(Payload::Unknown), "{text}");
+            assert_eq!(
+                Payload::decode(&Bytes::from_static(text.as_bytes())),
+                Ok(Payload::Unknown),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn anything_else_is_unreadable() {
         for text in [
-            "", "1", "1e", "2eabc\n1 5 1\nm", "1qabc\n1 5 1\nm", "1eabc\n", "1e\n1 5 1\nm", "1eabc\n1 5 1\n",
-            "1eabc\n1 5 2\nm", "1eabc\n1 5 1\nmm", "1eabc\n1 5\nm", "1eabc\n1 5 1 1\nm", "1eabc\n0 5 1\nm",
-            "1eabc\n1 5 -1\nm", "1eabc\n2 5 1\nm1 5 1\nm", "1eabc\n1 5 1\nm1 5 1\nm", "1eabc\n1  1\nm",
-            "1eabc\n1 5 18446744073709551615\nm", "1eabc\n9007199254740992 5 1\nm", "{\"kind\":\"entries\"}",
+            "",
+            "1",
+            "1e",
+            "2eabc\n1 5 1\nm",
+            "1qabc\n1 5 1\nm",
+            "1eabc\n",
+            "1e\n1 5 1\nm",
+            "1eabc\n1 5 1\n",
+            "1eabc\n1 5 2\nm",
+            "1eabc\n1 5 1\nmm",
+            "1eabc\n1 5\nm",
+            "1eabc\n1 5 1 1\nm",
+            "1eabc\n0 5 1\nm",
+            "1eabc\n1 5 -1\nm",
+            "1eabc\n2 5 1\nm1 5 1\nm",
+            "1eabc\n1 5 1\nm1 5 1\nm",
+            "1eabc\n1  1\nm",
+            "1eabc\n1 5 18446744073709551615\nm",
+            "1eabc\n9007199254740992 5 1\nm",
+            "{\"kind\":\"entries\"}",
         ] {
             let payload = Bytes::from_static(text.as_bytes());
             assert_eq!(Payload::decode(&payload), Err(Unreadable), "{text:?}");

@@ -33,8 +33,16 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(link: Arc<Link>, positions: Arc<Positions>, refusals: Arc<Mutex<Refusals>>) -> Self {
-        Self { link, positions, refusals }
+    pub(super) fn new(
+        link: Arc<Link>,
+        positions: Arc<Positions>,
+        refusals: Arc<Mutex<Refusals>>,
+    ) -> Self {
+        Self {
+            link,
+            positions,
+            refusals,
+        }
     }
 
     pub(super) fn send_timeout(&self) -> Duration {
@@ -47,7 +55,10 @@ impl Sender {
 
     /// Sends a batch and answers all its messages.
     pub(super) async fn send(&mut self, batch: Batch) {
-        let Batch { mut calls, ephemeral } = batch;
+        let Batch {
+            mut calls,
+            ephemeral,
+        } = batch;
         if calls.is_empty() && ephemeral.is_empty() {
             return;
         }
@@ -57,25 +68,51 @@ impl Sender {
             Ok(wire) => wire,
             Err(fault) => {
                 tracing::debug!(%fault, rooms = calls.len(), "messages cannot be published");
-                calls.iter_mut().for_each(|call| self.refuse(call, Refusal::Unavailable));
+                calls
+                    .iter_mut()
+                    .for_each(|call| self.refuse(call, Refusal::Unavailable));
                 return;
             }
         };
         let (lineage, fresh) = (wire.lineage(), Epoch::random());
-        let circumstances =
-            Circumstances { link: &self.link, positions: &self.positions, lineage: &lineage, fresh: &fresh };
+        let circumstances = Circumstances {
+            link: &self.link,
+            positions: &self.positions,
+            lineage: &lineage,
+            fresh: &fresh,
+        };
         let mut pipeline = Pipeline::with_capacity(calls.len() + ephemeral.len() + 1);
         for (name, payload) in ephemeral {
             pipeline.cmd("PUBLISH").arg(name).arg(payload).ignore();
         }
         // The first call over a wire brings the script along: whoever answers it may never have seen it.
-        let first = if wire.is_new() { Form::Whole } else { Form::Hash };
-        let forgotten = self.round(&mut wire, pipeline, &mut calls, [first, Form::Hash], &circumstances).await;
+        let first = if wire.is_new() {
+            Form::Whole
+        } else {
+            Form::Hash
+        };
+        let forgotten = self
+            .round(
+                &mut wire,
+                pipeline,
+                &mut calls,
+                [first, Form::Hash],
+                &circumstances,
+            )
+            .await;
         let is_sound = match forgotten {
             Some(again) if again.is_empty() => true,
             Some(mut again) => {
                 let pipeline = Pipeline::with_capacity(again.len() + 1);
-                self.round(&mut wire, pipeline, &mut again, [Form::Whole; 2], &circumstances).await.is_some()
+                self.round(
+                    &mut wire,
+                    pipeline,
+                    &mut again,
+                    [Form::Whole; 2],
+                    &circumstances,
+                )
+                .await
+                .is_some()
             }
             None => false,
         };
@@ -100,15 +137,25 @@ impl Sender {
         }
         let acks = self.link.options().redis.acks;
         if acks > 0 && !calls.is_empty() {
-            let left = calls.iter().map(|call| call.not_after).min().map_or(Duration::ZERO, |end| {
-                end.saturating_duration_since(Instant::now())
-            });
+            let left = calls
+                .iter()
+                .map(|call| call.not_after)
+                .min()
+                .map_or(Duration::ZERO, |end| {
+                    end.saturating_duration_since(Instant::now())
+                });
             // Zero would wait for ever.
-            pipeline.cmd("WAIT").arg(acks).arg(call::millis(left).max(1));
+            pipeline
+                .cmd("WAIT")
+                .arg(acks)
+                .arg(call::millis(left).max(1));
         }
         let mut results = self.exchange(wire, pipeline.ignore_errors(), calls).await?;
         let is_replicated = if acks > 0 && !calls.is_empty() {
-            let answer = results.pop().and_then(Result::ok).map(redis::from_redis_value::<u32>);
+            let answer = results
+                .pop()
+                .and_then(Result::ok)
+                .map(redis::from_redis_value::<u32>);
             matches!(answer, Some(Ok(count)) if count >= acks)
         } else {
             true
@@ -117,7 +164,9 @@ impl Sender {
         for (mut call, result) in calls.drain(..).zip(results) {
             match result {
                 _ if call.messages.is_empty() => {}
-                Err(error) if script::is_forgotten(&error) && others == Form::Hash => forgotten.push(call),
+                Err(error) if script::is_forgotten(&error) && others == Form::Hash => {
+                    forgotten.push(call)
+                }
                 result => self.settle(&mut call, result, is_replicated),
             }
         }
@@ -132,7 +181,8 @@ impl Sender {
         pipeline: &Pipeline,
         calls: &mut [Call],
     ) -> Option<Vec<RedisResult<Value>>> {
-        let mut answer = std::pin::pin!(pipeline.query_async::<Vec<RedisResult<Value>>>(wire.commands()));
+        let mut answer =
+            std::pin::pin!(pipeline.query_async::<Vec<RedisResult<Value>>>(wire.commands()));
         let sent = Instant::now();
         loop {
             let open = calls.iter().filter(|call| !call.messages.is_empty());
@@ -146,7 +196,9 @@ impl Sender {
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "a publish has no answer");
                     self.link.broke();
-                    calls.iter_mut().for_each(|call| self.refuse(call, Refusal::Timeout));
+                    calls
+                        .iter_mut()
+                        .for_each(|call| self.refuse(call, Refusal::Timeout));
                     return None;
                 }
                 Err(_) if calls.is_empty() => return None,
@@ -171,9 +223,19 @@ impl Sender {
         };
         let now = Instant::now();
         for (message, answer) in call.messages.drain(..).zip(answers) {
-            let answer = if is_replicated { answer } else { answer.and(Err(Refusal::Timeout)) };
+            let answer = if is_replicated {
+                answer
+            } else {
+                answer.and(Err(Refusal::Timeout))
+            };
             if let Err(refusal) = answer {
-                lock(&self.refusals).refused(message.source, &call.room, &message.key, refusal, now);
+                lock(&self.refusals).refused(
+                    message.source,
+                    &call.room,
+                    &message.key,
+                    refusal,
+                    now,
+                );
             }
             message.reply.send(answer);
         }

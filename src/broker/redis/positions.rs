@@ -26,7 +26,10 @@ impl Positions {
     #[must_use]
     pub fn new() -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, hasher: RandomState::new() }
+        Self {
+            shards,
+            hasher: RandomState::new(),
+        }
     }
 
     /// Raises the room's mark in the position's epoch, or forgets the room.
@@ -61,7 +64,9 @@ impl Positions {
 
     fn shard(&self, room: &RoomName) -> MutexGuard<'_, Delivered> {
         let index = usize::try_from(self.hasher.hash_one(room) % SHARDS as u64).unwrap_or(0);
-        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,7 +113,10 @@ mod tests {
     fn only_the_newest_epochs_are_kept() {
         let (positions, room) = (Positions::new(), RoomName::trusted("lobby"));
         for number in 1..=20_u64 {
-            positions.deliver(&room, Some(&Position::new(epoch(&format!("e{number}")), number)));
+            positions.deliver(
+                &room,
+                Some(&Position::new(epoch(&format!("e{number}")), number)),
+            );
         }
         let kept: Vec<u64> = positions.of(&room).iter().map(|(_, seq)| *seq).collect();
         assert_eq!(kept, (13..=20).collect::<Vec<_>>());

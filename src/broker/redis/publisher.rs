@@ -54,18 +54,35 @@ struct Door {
 impl Publisher {
     /// Starts as many workers as the pool has wires; once `stop` is given they answer what waits and end.
     #[must_use]
-    pub fn start(link: &Arc<Link>, positions: &Arc<Positions>, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
+    pub fn start(
+        link: &Arc<Link>,
+        positions: &Arc<Positions>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Self {
         let options = link.options();
         let workers = options.redis.pool_size.max(1);
         let space = options.publish_queue.div_ceil(workers).max(1);
         let queues = (0..workers).map(|_| {
             let (sender, items) = mpsc::channel(space);
             let refusals = Arc::new(Mutex::new(Refusals::new(Instant::now())));
-            let sends = Sender::new(Arc::clone(link), Arc::clone(positions), Arc::clone(&refusals));
+            let sends = Sender::new(
+                Arc::clone(link),
+                Arc::clone(positions),
+                Arc::clone(&refusals),
+            );
             tasks.spawn(work(items, sends, stop.clone()));
-            Queue { sender, door: Door::new(), refusals }
+            Queue {
+                sender,
+                door: Door::new(),
+                refusals,
+            }
         });
-        Self { queues: queues.collect(), link: Arc::clone(link), hasher: RandomState::new() }
+        Self {
+            queues: queues.collect(),
+            link: Arc::clone(link),
+            hasher: RandomState::new(),
+        }
     }
 
     /// Hands a message over; a full queue refuses it at once.
@@ -88,8 +105,14 @@ impl Publisher {
 
     /// Hands over something without a number; a full queue loses it.
     pub fn ephemeral(&self, room: &RoomName, ephemeral: &Ephemeral) {
-        let (name, payload) = (self.link.keys().payloads(room), payload::encode_ephemeral(ephemeral));
-        let _ = self.queue_of(room).sender.try_send(Item::Ephemeral(name, payload));
+        let (name, payload) = (
+            self.link.keys().payloads(room),
+            payload::encode_ephemeral(ephemeral),
+        );
+        let _ = self
+            .queue_of(room)
+            .sender
+            .try_send(Item::Ephemeral(name, payload));
     }
 
     /// Forgets what a source was refused, in one room behind what it has sent there, or everywhere at once.
@@ -102,7 +125,11 @@ impl Publisher {
         };
         let queue = self.queue_of(room);
         queue.door.forget(source, Some(room));
-        if queue.sender.try_send(Item::Forget(source, room.clone())).is_err() {
+        if queue
+            .sender
+            .try_send(Item::Forget(source, room.clone()))
+            .is_err()
+        {
             queue.forget(source, Some(room));
         }
     }
@@ -122,18 +149,25 @@ impl Queue {
 
 impl Door {
     fn new() -> Self {
-        Self { refusals: Mutex::new(Refusals::new(Instant::now())), latches: AtomicUsize::new(0) }
+        Self {
+            refusals: Mutex::new(Refusals::new(Instant::now())),
+            latches: AtomicUsize::new(0),
+        }
     }
 
     fn admit(&self, message: &Publish) -> Result<(), Refusal> {
         if self.latches.load(Ordering::Acquire) == 0 {
             return Ok(());
         }
-        self.change(|refusals| refusals.admit(message.source, &message.room, &message.key, Instant::now()))
+        self.change(|refusals| {
+            refusals.admit(message.source, &message.room, &message.key, Instant::now())
+        })
     }
 
     fn refused(&self, message: &Publish, refusal: Refusal) {
-        let Publish { source, room, key, .. } = message;
+        let Publish {
+            source, room, key, ..
+        } = message;
         self.change(|refusals| refusals.refused(*source, room, key, refusal, Instant::now()));
     }
 
@@ -175,7 +209,12 @@ async fn work(mut items: mpsc::Receiver<Item>, mut sends: Sender, stop: Cancella
             waiting.push_back(item);
         }
         let send_timeout = sends.send_timeout();
-        let batch = batch::form(&mut waiting, &mut lock(sends.refusals()), send_timeout, Instant::now());
+        let batch = batch::form(
+            &mut waiting,
+            &mut lock(sends.refusals()),
+            send_timeout,
+            Instant::now(),
+        );
         sends.send(batch).await;
     }
 }

@@ -74,7 +74,11 @@ impl Refusals {
     /// Begins without a refusal.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        Self { young: Generation::default(), old: Generation::default(), turned: now }
+        Self {
+            young: Generation::default(),
+            old: Generation::default(),
+            turned: now,
+        }
     }
 
     /// Returns the number of latches, some of which may have ended by time.
@@ -93,7 +97,13 @@ impl Refusals {
     ///
     /// # Errors
     /// The refusal that it shares.
-    pub fn admit(&mut self, source: Source, room: &RoomName, key: &Key, now: Instant) -> Result<(), Refusal> {
+    pub fn admit(
+        &mut self,
+        source: Source,
+        room: &RoomName,
+        key: &Key,
+        now: Instant,
+    ) -> Result<(), Refusal> {
         if self.is_empty() {
             return Ok(());
         }
@@ -108,13 +118,25 @@ impl Refusals {
     }
 
     /// Notes that a message was refused; one that is final holds back nobody.
-    pub fn refused(&mut self, source: Source, room: &RoomName, key: &Key, refusal: Refusal, now: Instant) {
+    pub fn refused(
+        &mut self,
+        source: Source,
+        room: &RoomName,
+        key: &Key,
+        refusal: Refusal,
+        now: Instant,
+    ) {
         if !refusal.is_retryable() {
             return;
         }
         let latch = match self.take(source, room) {
             Some(latch) if latch.holds(now) => Latch { last: now, ..latch },
-            _ => Latch { room: room.clone(), first: key.clone(), refusal, last: now },
+            _ => Latch {
+                room: room.clone(),
+                first: key.clone(),
+                refusal,
+                last: now,
+            },
         };
         self.put(source, latch, now);
     }
@@ -133,7 +155,9 @@ impl Refusals {
     }
 
     fn take(&mut self, source: Source, room: &RoomName) -> Option<Latch> {
-        self.young.take(source, room).or_else(|| self.old.take(source, room))
+        self.young
+            .take(source, room)
+            .or_else(|| self.old.take(source, room))
     }
 
     fn put(&mut self, source: Source, latch: Latch, now: Instant) {
@@ -172,10 +196,20 @@ mod tests {
     #[test]
     fn later_messages_share_the_refusal_until_the_first_key_comes_again() {
         let (mut refusals, now) = after(Refusal::RedisFull);
-        assert_eq!(refusals.admit(SOURCE, &room(), &key("b"), now), Err(Refusal::RedisFull));
-        assert_eq!(refusals.admit(SOURCE, &room(), &key("c"), now), Err(Refusal::RedisFull));
+        assert_eq!(
+            refusals.admit(SOURCE, &room(), &key("b"), now),
+            Err(Refusal::RedisFull)
+        );
+        assert_eq!(
+            refusals.admit(SOURCE, &room(), &key("c"), now),
+            Err(Refusal::RedisFull)
+        );
         for name in ["a", "b", "c"] {
-            assert_eq!(refusals.admit(SOURCE, &room(), &key(name), now), Ok(()), "{name}");
+            assert_eq!(
+                refusals.admit(SOURCE, &room(), &key(name), now),
+                Ok(()),
+                "{name}"
+            );
         }
         assert!(refusals.is_empty());
     }
@@ -184,7 +218,10 @@ mod tests {
     fn a_second_refusal_changes_neither_key_nor_code() {
         let (mut refusals, now) = after(Refusal::Timeout);
         refusals.refused(SOURCE, &room(), &key("b"), Refusal::RedisFull, now);
-        assert_eq!(refusals.admit(SOURCE, &room(), &key("b"), now), Err(Refusal::Timeout));
+        assert_eq!(
+            refusals.admit(SOURCE, &room(), &key("b"), now),
+            Err(Refusal::Timeout)
+        );
         assert_eq!(refusals.admit(SOURCE, &room(), &key("a"), now), Ok(()));
     }
 
@@ -192,8 +229,14 @@ mod tests {
     fn others_are_not_held_back() {
         let (mut refusals, now) = after(Refusal::Unavailable);
         assert_eq!(refusals.admit(Source(2), &room(), &key("b"), now), Ok(()));
-        assert_eq!(refusals.admit(SOURCE, &RoomName::trusted("other"), &key("b"), now), Ok(()));
-        assert_eq!(refusals.admit(SOURCE, &room(), &key("b"), now), Err(Refusal::Unavailable));
+        assert_eq!(
+            refusals.admit(SOURCE, &RoomName::trusted("other"), &key("b"), now),
+            Ok(())
+        );
+        assert_eq!(
+            refusals.admit(SOURCE, &room(), &key("b"), now),
+            Err(Refusal::Unavailable)
+        );
     }
 
     #[test]
@@ -206,17 +249,43 @@ mod tests {
     fn ten_seconds_without_a_refusal_end_it() {
         let (mut refusals, now) = after(Refusal::Unavailable);
         let nearly = HELD_FOR - Duration::from_millis(1);
-        assert!(refusals.admit(SOURCE, &room(), &key("b"), now + nearly).is_err());
-        assert!(refusals.admit(SOURCE, &room(), &key("b"), now + 2 * nearly).is_err());
-        assert_eq!(refusals.admit(SOURCE, &room(), &key("b"), now + 2 * nearly + HELD_FOR), Ok(()));
-        refusals.refused(SOURCE, &room(), &key("c"), Refusal::Timeout, now + 3 * HELD_FOR);
-        assert_eq!(refusals.admit(SOURCE, &room(), &key("c"), now + 3 * HELD_FOR), Ok(()));
+        assert!(
+            refusals
+                .admit(SOURCE, &room(), &key("b"), now + nearly)
+                .is_err()
+        );
+        assert!(
+            refusals
+                .admit(SOURCE, &room(), &key("b"), now + 2 * nearly)
+                .is_err()
+        );
+        assert_eq!(
+            refusals.admit(SOURCE, &room(), &key("b"), now + 2 * nearly + HELD_FOR),
+            Ok(())
+        );
+        refusals.refused(
+            SOURCE,
+            &room(),
+            &key("c"),
+            Refusal::Timeout,
+            now + 3 * HELD_FOR,
+        );
+        assert_eq!(
+            refusals.admit(SOURCE, &room(), &key("c"), now + 3 * HELD_FOR),
+            Ok(())
+        );
     }
 
     #[test]
     fn a_source_that_leaves_starts_anew() {
         let (mut refusals, now) = after(Refusal::Unavailable);
-        refusals.refused(SOURCE, &RoomName::trusted("other"), &key("a"), Refusal::Timeout, now);
+        refusals.refused(
+            SOURCE,
+            &RoomName::trusted("other"),
+            &key("a"),
+            Refusal::Timeout,
+            now,
+        );
         refusals.forget(SOURCE, Some(&room()));
         assert_eq!(refusals.admit(SOURCE, &room(), &key("b"), now), Ok(()));
         assert_eq!(refusals.len(), 1);
@@ -233,7 +302,10 @@ mod tests {
             assert!(refusals.len() <= MAX_LATCHES);
         }
         let newest = Source(199_999);
-        assert_eq!(refusals.admit(newest, &room(), &key("b"), now), Err(Refusal::Overloaded));
+        assert_eq!(
+            refusals.admit(newest, &room(), &key("b"), now),
+            Err(Refusal::Overloaded)
+        );
     }
 
     proptest! {

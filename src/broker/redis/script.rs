@@ -51,7 +51,11 @@ impl Script {
     /// Begins a call over these keys.
     #[must_use]
     pub fn call<const KEYS: usize>(&self, keys: [String; KEYS]) -> Call<'_> {
-        Call { script: self, keys: keys.into(), arguments: Vec::new() }
+        Call {
+            script: self,
+            keys: keys.into(),
+            arguments: Vec::new(),
+        }
     }
 }
 
@@ -97,14 +101,30 @@ pub fn is_forgotten(error: &RedisError) -> bool {
 ///
 /// # Errors
 /// Why there is no answer; calls may have run all the same.
-pub async fn run(link: &Link, calls: &[Call<'_>], until: Instant) -> Result<Vec<RedisResult<Value>>, LinkError> {
-    let mut results = link.ask(&mut pipeline(calls.iter().map(|call| call.command(Form::Hash))), until).await?;
+pub async fn run(
+    link: &Link,
+    calls: &[Call<'_>],
+    until: Instant,
+) -> Result<Vec<RedisResult<Value>>, LinkError> {
+    let mut results = link
+        .ask(
+            &mut pipeline(calls.iter().map(|call| call.command(Form::Hash))),
+            until,
+        )
+        .await?;
     let forgotten = |result: &RedisResult<Value>| result.as_ref().is_err_and(is_forgotten);
-    let again: Vec<usize> = (0..results.len()).filter(|&index| forgotten(&results[index])).collect();
+    let again: Vec<usize> = (0..results.len())
+        .filter(|&index| forgotten(&results[index]))
+        .collect();
     if again.is_empty() {
         return Ok(results);
     }
-    let whole = link.ask(&mut pipeline(again.iter().map(|&index| calls[index].command(Form::Whole))), until).await?;
+    let whole = link
+        .ask(
+            &mut pipeline(again.iter().map(|&index| calls[index].command(Form::Whole))),
+            until,
+        )
+        .await?;
     for (index, result) in again.into_iter().zip(whole) {
         results[index] = result;
     }

@@ -34,13 +34,25 @@ impl RedisServer {
 
     /// Starts a server with more arguments, such as `["--appendonly", "yes"]`.
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let arguments: Vec<String> = arguments
+            .iter()
+            .map(|argument| (*argument).to_owned())
+            .collect();
         // Another process may take the port between asking for it and using it.
         for _ in 0..20 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap()
+                .port();
             let directory = TempDir::new().unwrap();
             let child = spawn(port, &directory, &arguments);
-            let mut server = Self { child, directory, arguments: arguments.clone(), port };
+            let mut server = Self {
+                child,
+                directory,
+                arguments: arguments.clone(),
+                port,
+            };
             if server.wait_until_it_answers() {
                 return server;
             }
@@ -63,18 +75,26 @@ impl RedisServer {
     /// Starts a crashed server again.
     pub(crate) fn restart(&mut self) {
         self.child = spawn(self.port, &self.directory, &self.arguments);
-        assert!(self.wait_until_it_answers(), "redis-server did not come back");
+        assert!(
+            self.wait_until_it_answers(),
+            "redis-server did not come back"
+        );
     }
 
     /// Sends a signal such as `STOP` or `CONT`.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.child.id().to_string())
+            .status()
+            .unwrap();
         assert!(status.success(), "kill -{name}");
     }
 
     /// Runs a command as the default user.
     pub(crate) fn run(&self, words: &[&str]) -> Value {
-        self.try_run(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+        self.try_run(words)
+            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
     /// Runs a command with arguments of any bytes.
@@ -157,7 +177,9 @@ impl RedisServer {
             let own = format!("process_id:{}\r", self.child.id());
             if redis::Client::open(("127.0.0.1", self.port))
                 .and_then(|client| client.get_connection_with_timeout(Duration::from_millis(200)))
-                .and_then(|mut connection| cmd("INFO").arg("server").query::<String>(&mut connection))
+                .and_then(|mut connection| {
+                    cmd("INFO").arg("server").query::<String>(&mut connection)
+                })
                 .is_ok_and(|info| info.contains(&own))
             {
                 return true;
@@ -176,7 +198,16 @@ impl Drop for RedisServer {
 
 fn spawn(port: u16, directory: &TempDir, arguments: &[String]) -> Child {
     Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ])
         .arg("--dir")
         .arg(directory.path())
         .args(arguments)

@@ -13,8 +13,8 @@ use deadpool::managed::Manager as _;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo,
-    RedisConnectionInfo, TlsCertificates,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
+    ProtocolVersion, PushInfo, RedisConnectionInfo, TlsCertificates,
 };
 
 use super::clock::Clock;
@@ -41,9 +41,14 @@ impl Server {
     #[must_use]
     pub fn parse(info: &str) -> Option<Self> {
         let field = |name: &str| {
-            info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+            info.lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+                .map(str::trim)
         };
-        Some(Self { is_master: field("role")? == "master", lineage: field("master_replid")?.into() })
+        Some(Self {
+            is_master: field("role")? == "master",
+            lineage: field("master_replid")?.into(),
+        })
     }
 }
 
@@ -58,7 +63,10 @@ pub struct Wire {
 
 impl fmt::Debug for Wire {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Wire").field("lineage", &self.lineage).finish_non_exhaustive()
+        formatter
+            .debug_struct("Wire")
+            .field("lineage", &self.lineage)
+            .finish_non_exhaustive()
     }
 }
 
@@ -80,10 +88,26 @@ impl Dialer {
     /// No URL, or a CA or password file that cannot be used.
     pub(super) fn new(settings: &Redis, clock: Arc<Clock>) -> Result<Self, LinkError> {
         let url = settings.url.clone().ok_or(LinkError::NoUrl)?;
-        let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
-        let address = Address { name: format!("{host}:{}", url.port), tls: url.tls };
-        let dialer = Self { settings: settings.clone(), url, address, clock, accepted: Mutex::new(None) };
-        let password = dialer.settings.read_password().map_err(|error| password_fault(&error))?;
+        let host = if url.host.contains(':') {
+            format!("[{}]", url.host)
+        } else {
+            url.host.clone()
+        };
+        let address = Address {
+            name: format!("{host}:{}", url.port),
+            tls: url.tls,
+        };
+        let dialer = Self {
+            settings: settings.clone(),
+            url,
+            address,
+            clock,
+            accepted: Mutex::new(None),
+        };
+        let password = dialer
+            .settings
+            .read_password()
+            .map_err(|error| password_fault(&error))?;
         dialer.info(password.as_ref())?;
         Ok(dialer)
     }
@@ -107,11 +131,18 @@ impl Dialer {
                 Ok::<(), ()>(())
             });
         }
-        let password = self.settings.read_password().map_err(|error| password_fault(&error))?;
+        let password = self
+            .settings
+            .read_password()
+            .map_err(|error| password_fault(&error))?;
         let mut opened = self.open_with(password.clone(), &config).await;
         let mut used = password;
         if matches!(opened, Err(LinkError::WrongPassword(_))) {
-            let before = self.accepted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let before = self
+                .accepted
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
             if before.is_some() && before != used {
                 opened = self.open_with(before.clone(), &config).await;
                 used = before;
@@ -134,11 +165,21 @@ impl Dialer {
             let mut commands = manager.create().await?;
             let asked = Instant::now();
             let mut greeting = redis::pipe();
-            greeting.cmd("INFO").arg("replication").cmd("TIME").cmd("PING").ignore();
-            let (info, (seconds, micros)): (String, (u64, u64)) = greeting.query_async(&mut commands).await?;
+            greeting
+                .cmd("INFO")
+                .arg("replication")
+                .cmd("TIME")
+                .cmd("PING")
+                .ignore();
+            let (info, (seconds, micros)): (String, (u64, u64)) =
+                greeting.query_async(&mut commands).await?;
             let answered = Instant::now();
             if answered - asked <= GOOD_TRIP || !self.clock.is_set() {
-                self.clock.observe(asked, answered, seconds.saturating_mul(1_000_000).saturating_add(micros));
+                self.clock.observe(
+                    asked,
+                    answered,
+                    seconds.saturating_mul(1_000_000).saturating_add(micros),
+                );
             }
             Ok((commands, info))
         };
@@ -147,9 +188,15 @@ impl Dialer {
             Err(_) => return Err(LinkError::Silent(self.address.name.clone())),
         };
         match Server::parse(&info) {
-            Some(Server { is_master: true, lineage }) => Ok(Wire { commands, lineage }),
+            Some(Server {
+                is_master: true,
+                lineage,
+            }) => Ok(Wire { commands, lineage }),
             Some(_) => Err(LinkError::NotMaster(self.address.name.clone())),
-            None => Err(LinkError::Answer(self.address.name.clone(), "INFO replication without a role".to_owned())),
+            None => Err(LinkError::Answer(
+                self.address.name.clone(),
+                "INFO replication without a role".to_owned(),
+            )),
         }
     }
 
@@ -185,17 +232,29 @@ impl Dialer {
         if !self.url.tls {
             return Ok(ConnectionAddr::Tcp(host, port));
         }
-        let address = ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
+        let address = ConnectionAddr::TcpTls {
+            host,
+            port,
+            insecure: false,
+            tls_params: None,
+        };
         let Some(path) = &self.settings.ca_file else {
             return Ok(address);
         };
-        let fault = |reason: String| LinkError::CaFile { path: path.clone(), reason };
+        let fault = |reason: String| LinkError::CaFile {
+            path: path.clone(),
+            reason,
+        };
         let root = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
         if !root.windows(BEGIN.len()).any(|window| window == BEGIN) {
             return Err(fault("no BEGIN CERTIFICATE in it".to_owned()));
         }
-        let certificates = TlsCertificates { client_tls: None, root_cert: Some(root) };
-        let client = Client::build_with_tls(address, certificates).map_err(|error| fault(error.to_string()))?;
+        let certificates = TlsCertificates {
+            client_tls: None,
+            root_cert: Some(root),
+        };
+        let client = Client::build_with_tls(address, certificates)
+            .map_err(|error| fault(error.to_string()))?;
         Ok(client.get_connection_info().addr().clone())
     }
 }

@@ -47,7 +47,11 @@ pub(super) enum Stage {
 impl Stage {
     /// Returns the stage of a member whose outbox took no more than what led to `cursor`.
     pub(super) fn behind(cursor: Position) -> Self {
-        Self::Behind { cursor, skip_to: 0, is_paused: true }
+        Self::Behind {
+            cursor,
+            skip_to: 0,
+            is_paused: true,
+        }
     }
 
     /// Skips nothing that comes after a rewind to `cut`.
@@ -69,7 +73,10 @@ impl Room {
     /// Returns true if a join waits for the roster.
     #[must_use]
     pub fn begin_roster(&mut self, now: Instant) -> bool {
-        let is_waited_for = self.members.iter().any(|member| matches!(member.stage, Stage::Joining { .. }));
+        let is_waited_for = self
+            .members
+            .iter()
+            .any(|member| matches!(member.stage, Stage::Joining { .. }));
         let begins = is_waited_for && !self.roster_in_flight && !self.has_roster(now);
         self.roster_in_flight |= begins;
         begins
@@ -83,15 +90,22 @@ impl Room {
     }
 
     fn has_roster(&self, now: Instant) -> bool {
-        self.roster.as_ref().is_some_and(|(_, read_at)| now.duration_since(*read_at) < ROSTER_LIFE)
+        self.roster
+            .as_ref()
+            .is_some_and(|(_, read_at)| now.duration_since(*read_at) < ROSTER_LIFE)
     }
 
     /// Returns the lowest position that somebody comes back from.
     pub(super) fn lowest_return(&self) -> Option<u64> {
-        let returns = self.members.iter().filter_map(|member| match &member.stage {
-            Stage::Joining { after: Some(after), .. } => Some(after.seq),
-            _ => None,
-        });
+        let returns = self
+            .members
+            .iter()
+            .filter_map(|member| match &member.stage {
+                Stage::Joining {
+                    after: Some(after), ..
+                } => Some(after.seq),
+                _ => None,
+            });
         returns.min()
     }
 
@@ -100,17 +114,28 @@ impl Room {
     /// Cursors wait for what follows them; positions that the room does not know, for what follows its own. Where there
     /// are both, they take turns.
     pub(super) fn wanted_page(&self, end: u64) -> Option<u64> {
-        let cursors = self.members.iter().filter_map(|member| match &member.stage {
-            Stage::Behind { cursor, is_paused: false, .. } => Some(cursor.seq),
-            _ => None,
-        });
+        let cursors = self
+            .members
+            .iter()
+            .filter_map(|member| match &member.stage {
+                Stage::Behind {
+                    cursor,
+                    is_paused: false,
+                    ..
+                } => Some(cursor.seq),
+                _ => None,
+            });
         // A page must not begin ahead of the room: it would seem to prove a gap.
         let chosen = self.reads.choose(cursors).map(|cursor| cursor.min(end));
         if chosen.is_some() && self.reads.next() % 2 == 1 {
             return chosen;
         }
         let is_unknown = self.members.iter().any(|member| match &member.stage {
-            Stage::Joining { after: Some(after), fresh, .. } => !self.can_judge(after, *fresh),
+            Stage::Joining {
+                after: Some(after),
+                fresh,
+                ..
+            } => !self.can_judge(after, *fresh),
             _ => false,
         });
         if is_unknown { Some(end) } else { chosen }
@@ -134,7 +159,13 @@ impl Room {
         if matches!(self.members[index].stage, Stage::Joining { .. }) {
             self.admit(index, now);
         }
-        while matches!(self.members[index].stage, Stage::Behind { is_paused: false, .. }) {
+        while matches!(
+            self.members[index].stage,
+            Stage::Behind {
+                is_paused: false,
+                ..
+            }
+        ) {
             if !self.step(index, page) {
                 break;
             }
@@ -143,9 +174,23 @@ impl Room {
 
     /// Answers a join if all that `joined` tells is known.
     fn admit(&mut self, index: usize, now: Instant) {
-        let (Some(position), true, true) = (&self.position, self.checked, self.has_roster(now)) else { return };
-        let Stage::Joining { id, after, limit, fresh } = &self.members[index].stage else { return };
-        if after.as_ref().is_some_and(|after| !self.can_judge(after, *fresh)) {
+        let (Some(position), true, true) = (&self.position, self.checked, self.has_roster(now))
+        else {
+            return;
+        };
+        let Stage::Joining {
+            id,
+            after,
+            limit,
+            fresh,
+        } = &self.members[index].stage
+        else {
+            return;
+        };
+        if after
+            .as_ref()
+            .is_some_and(|after| !self.can_judge(after, *fresh))
+        {
             return;
         }
         let (members, count) = match &self.roster {
@@ -175,8 +220,15 @@ impl Room {
 
     /// Takes a cursor one step on; returns false if it has arrived, is paused, or waits for a page.
     fn step(&mut self, index: usize, page: Option<&Page>) -> bool {
-        let Some(end) = self.position.as_ref().map(|position| position.seq) else { return false };
-        let Stage::Behind { cursor, skip_to, .. } = &self.members[index].stage else { return false };
+        let Some(end) = self.position.as_ref().map(|position| position.seq) else {
+            return false;
+        };
+        let Stage::Behind {
+            cursor, skip_to, ..
+        } = &self.members[index].stage
+        else {
+            return false;
+        };
         let (at, skip_to) = (cursor.seq, *skip_to);
         if let Verdict::Cut(cut) = self.chain.judge(end, cursor) {
             let line = lines::rewind(&self.name, place(&self.chain, cut));
@@ -193,7 +245,9 @@ impl Room {
         if let Some(missed) = self.tail.after(at).map(<[Line]>::to_vec) {
             return self.give(index, &missed);
         }
-        let missed = page.filter(|page| page.after <= at).map(|page| self.bridge(page, at, end));
+        let missed = page
+            .filter(|page| page.after <= at)
+            .map(|page| self.bridge(page, at, end));
         missed.is_some_and(|missed| !missed.is_empty() && self.give(index, &missed))
     }
 
@@ -201,9 +255,15 @@ impl Room {
     fn give(&mut self, index: usize, given: &[Line]) -> bool {
         let member = &mut self.members[index];
         let taken = member.seat.stream(&self.name, given);
-        let messages = given[..taken].iter().filter(|line| line.at.is_some()).count();
+        let messages = given[..taken]
+            .iter()
+            .filter(|line| line.at.is_some())
+            .count();
         self.metrics.messages_delivered.inc_by(messages as u64);
-        if let Stage::Behind { cursor, is_paused, .. } = &mut member.stage {
+        if let Stage::Behind {
+            cursor, is_paused, ..
+        } = &mut member.stage
+        {
             if let Some(last) = taken.checked_sub(1).and_then(|last| given.get(last)) {
                 *cursor = last.position.clone();
             }

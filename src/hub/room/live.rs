@@ -23,7 +23,10 @@ pub(super) struct Parked {
 impl Parked {
     /// Makes a place for at most `bound` entries.
     pub(super) fn new(bound: usize) -> Self {
-        Self { entries: Vec::new(), bound }
+        Self {
+            entries: Vec::new(),
+            bound,
+        }
     }
 
     /// Adds entries; returns false if they are too many: then all are gone.
@@ -71,10 +74,13 @@ impl Room {
     }
 
     fn take_live(&mut self, mut entries: Vec<Entry>) {
-        let (Some(position), Some(first), Some(last)) = (&self.position, entries.first(), entries.last()) else {
+        let (Some(position), Some(first), Some(last)) =
+            (&self.position, entries.first(), entries.last())
+        else {
             return;
         };
-        let is_same_epoch = position.epoch.as_ref() == Some(&first.epoch) && first.epoch == last.epoch;
+        let is_same_epoch =
+            position.epoch.as_ref() == Some(&first.epoch) && first.epoch == last.epoch;
         if is_same_epoch && last.seq <= position.seq {
             return;
         }
@@ -114,7 +120,10 @@ impl Room {
     /// Gives lines to all live members; who cannot take all catches up from the last one taken.
     pub(super) fn fan_out(&mut self, lines: &[Line]) {
         let Some(last) = lines.last() else { return };
-        let before = self.position.replace(last.position.clone()).unwrap_or(Position::EMPTY);
+        let before = self
+            .position
+            .replace(last.position.clone())
+            .unwrap_or(Position::EMPTY);
         self.moved = true;
         let mut delivered = 0;
         for member in &mut self.members {
@@ -122,10 +131,15 @@ impl Room {
                 continue;
             }
             let taken = member.seat.stream(&self.name, lines);
-            delivered += lines[..taken].iter().filter(|line| line.at.is_some()).count();
+            delivered += lines[..taken]
+                .iter()
+                .filter(|line| line.at.is_some())
+                .count();
             if taken < lines.len() {
                 self.metrics.outbox_overflows.inc();
-                let cursor = taken.checked_sub(1).map_or(&before, |index| &lines[index].position);
+                let cursor = taken
+                    .checked_sub(1)
+                    .map_or(&before, |index| &lines[index].position);
                 member.stage = Stage::behind(cursor.clone());
             }
         }

@@ -108,7 +108,9 @@ impl Room {
 
     /// Returns the delivered position if it changed since the last call.
     pub fn take_delivered(&mut self) -> Option<&Position> {
-        std::mem::take(&mut self.moved).then_some(self.position.as_ref()).flatten()
+        std::mem::take(&mut self.moved)
+            .then_some(self.position.as_ref())
+            .flatten()
     }
 
     /// Returns true if nobody is a member, nor was within the debounce time.
@@ -161,10 +163,19 @@ impl Room {
     ) -> Option<PresenceChange> {
         let user = seat.user();
         let change = self.people.enter(&user);
-        let stage = Stage::Joining { id, after, limit, fresh: self.reads.next() };
+        let stage = Stage::Joining {
+            id,
+            after,
+            limit,
+            fresh: self.reads.next(),
+        };
         let index = self.members.len();
         self.seats.insert(seat.id(), index);
-        self.members.push(Member { seat, user: user.id.clone(), stage });
+        self.members.push(Member {
+            seat,
+            user: user.id.clone(),
+            stage,
+        });
         self.advance(index, None, now);
         change
     }
@@ -181,8 +192,16 @@ impl Room {
 
     /// Gives up a join that could not be served in time; returns true if it was still waiting.
     pub fn expire(&self, seat: SeatId, request: &RequestId, retry_after_ms: u64) -> bool {
-        let Some(member) = self.seats.get(&seat).and_then(|index| self.members.get(*index)) else { return false };
-        let Stage::Joining { id, .. } = &member.stage else { return false };
+        let Some(member) = self
+            .seats
+            .get(&seat)
+            .and_then(|index| self.members.get(*index))
+        else {
+            return false;
+        };
+        let Stage::Joining { id, .. } = &member.stage else {
+            return false;
+        };
         if id != request {
             return false;
         }
@@ -200,7 +219,9 @@ impl Room {
 
     /// Hears that a member's outbox has drained.
     pub fn drained(&mut self, seat: SeatId, now: Instant) {
-        let Some(index) = self.seats.get(&seat).copied() else { return };
+        let Some(index) = self.seats.get(&seat).copied() else {
+            return;
+        };
         self.members[index].stage.resume();
         self.advance(index, None, now);
     }
@@ -208,7 +229,10 @@ impl Room {
     /// Returns true if this session is a member and has been told so.
     #[must_use]
     pub fn has_joined(&self, seat: SeatId) -> bool {
-        let member = self.seats.get(&seat).and_then(|index| self.members.get(*index));
+        let member = self
+            .seats
+            .get(&seat)
+            .and_then(|index| self.members.get(*index));
         member.is_some_and(|member| !matches!(member.stage, Stage::Joining { .. }))
     }
 
@@ -225,7 +249,10 @@ impl Room {
 
     /// Takes a user's new name; returns the change if it is one.
     pub fn rename(&mut self, seat: SeatId) -> Option<PresenceChange> {
-        let member = self.seats.get(&seat).and_then(|index| self.members.get(*index))?;
+        let member = self
+            .seats
+            .get(&seat)
+            .and_then(|index| self.members.get(*index))?;
         self.people.rename(&member.seat.user())
     }
 

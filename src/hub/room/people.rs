@@ -27,7 +27,11 @@ impl People {
             person.left_at = None;
             return self.rename(user);
         }
-        let person = Person { user: user.clone(), sessions: 1, left_at: None };
+        let person = Person {
+            user: user.clone(),
+            sessions: 1,
+            left_at: None,
+        };
         self.0.insert(user.id.clone(), person);
         Some(PresenceChange::Here(user.clone()))
     }
@@ -44,7 +48,9 @@ impl People {
 
     /// Uncounts a session of a user; returns true if it was the user's last.
     pub(super) fn leave(&mut self, id: &UserId, now: Instant) -> bool {
-        let Some(person) = self.0.get_mut(id) else { return false };
+        let Some(person) = self.0.get_mut(id) else {
+            return false;
+        };
         person.sessions = person.sessions.saturating_sub(1);
         if person.sessions == 0 {
             person.left_at = Some(now);
@@ -64,7 +70,10 @@ impl People {
 
     /// Returns everybody, for a broker that has lost this node's presence.
     pub(super) fn everybody(&self) -> Vec<PresenceChange> {
-        self.0.values().map(|person| PresenceChange::Here(person.user.clone())).collect()
+        self.0
+            .values()
+            .map(|person| PresenceChange::Here(person.user.clone()))
+            .collect()
     }
 
     /// Returns true if nobody is here, nor was a debounce time ago.
@@ -100,7 +109,11 @@ mod tests {
     use crate::protocol::UserName;
 
     fn user(id: &str, name: &str) -> User {
-        User { id: UserId::parse(id).unwrap(), name: UserName::parse(name).unwrap(), bot: None }
+        User {
+            id: UserId::parse(id).unwrap(),
+            name: UserName::parse(name).unwrap(),
+            bot: None,
+        }
     }
 
     #[test]
@@ -111,7 +124,10 @@ mod tests {
         assert!(!people.leave(&ann.id, now));
         assert!(people.leave(&ann.id, now));
         assert!(!people.is_empty());
-        assert_eq!(people.sweep(&ann.id, now), Some(PresenceChange::Gone(ann.id.clone())));
+        assert_eq!(
+            people.sweep(&ann.id, now),
+            Some(PresenceChange::Gone(ann.id.clone()))
+        );
         assert!(people.is_empty());
         assert!(!people.leave(&ann.id, now));
     }
@@ -124,7 +140,11 @@ mod tests {
         assert_eq!(people.enter(&ann), None);
         assert_eq!(people.sweep(&ann.id, now), None);
         people.leave(&ann.id, now + Duration::from_secs(2));
-        assert_eq!(people.sweep(&ann.id, now + Duration::from_secs(1)), None, "the second time away has just begun");
+        assert_eq!(
+            people.sweep(&ann.id, now + Duration::from_secs(1)),
+            None,
+            "the second time away has just begun"
+        );
     }
 
     #[test]
@@ -132,7 +152,10 @@ mod tests {
         let (mut people, ann, anna) = (People::default(), user("u1", "Ann"), user("u1", "Anna"));
         people.enter(&ann);
         assert_eq!(people.rename(&ann), None);
-        assert_eq!(people.rename(&anna), Some(PresenceChange::Here(anna.clone())));
+        assert_eq!(
+            people.rename(&anna),
+            Some(PresenceChange::Here(anna.clone()))
+        );
         assert_eq!(people.enter(&ann), Some(PresenceChange::Here(ann.clone())));
         assert_eq!(people.rename(&user("u2", "Bob")), None);
         assert_eq!(people.everybody(), [PresenceChange::Here(ann)]);
@@ -140,12 +163,21 @@ mod tests {
 
     #[test]
     fn a_whole_roster_is_completed_and_a_part_of_one_is_not() {
-        let (mut people, ann, bob, eve) = (People::default(), user("u1", "Ann"), user("u2", "Bob"), user("u3", "Eve"));
+        let (mut people, ann, bob, eve) = (
+            People::default(),
+            user("u1", "Ann"),
+            user("u2", "Bob"),
+            user("u3", "Eve"),
+        );
         people.enter(&ann);
         people.enter(&bob);
         people.enter(&eve);
         people.leave(&eve.id, Instant::now());
-        let mut roster = Roster { members: vec![bob.clone()], count: 1, cursor: None };
+        let mut roster = Roster {
+            members: vec![bob.clone()],
+            count: 1,
+            cursor: None,
+        };
         assert_eq!(people.complete(&roster, 10), (vec![bob.clone(), ann], 2));
         assert_eq!(people.complete(&roster, 1), (vec![bob.clone()], 2));
         roster.cursor = Some("more".to_owned());

@@ -67,7 +67,11 @@ impl Reads {
     /// Begins a read.
     pub(super) fn begin(&mut self, after: u64, position: Option<Position>) -> Flight {
         self.begun += 1;
-        let flight = Flight { number: self.begun, after, position };
+        let flight = Flight {
+            number: self.begun,
+            after,
+            position,
+        };
         self.flight = Some(flight.clone());
         flight
     }
@@ -79,7 +83,9 @@ impl Reads {
 
     /// Notes that a read got no answer; returns when the next may begin.
     pub(super) fn fail(&mut self, now: Instant) -> Instant {
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(8)).min(LONGEST_PAUSE);
+        let pause = FIRST_PAUSE
+            .saturating_mul(1 << self.failures.min(8))
+            .min(LONGEST_PAUSE);
         self.failures += 1;
         let at = now + pause;
         self.retry_at = Some(at);
@@ -97,7 +103,11 @@ impl Reads {
 
     /// Notes up to where a page for cursors went; `None` if it went to the log's end.
     pub(super) fn sweep(&mut self, flight: &Flight, swept: Option<u64>) {
-        if flight.position.as_ref().is_some_and(|own| flight.after < own.seq) {
+        if flight
+            .position
+            .as_ref()
+            .is_some_and(|own| flight.after < own.seq)
+        {
             self.swept = swept.unwrap_or(0);
         }
     }

@@ -50,16 +50,32 @@ impl Room {
         };
         self.parked.clear();
         let flight = self.reads.begin(after, self.position.clone());
-        Some(ReadRequest { number: flight.number, span: Span::After(after) })
+        Some(ReadRequest {
+            number: flight.number,
+            span: Span::After(after),
+        })
     }
 
     /// Takes the result of a read; returns when to ask for the next one if it failed.
-    pub fn read(&mut self, number: u64, result: Result<Snapshot, Unavailable>, now: Instant) -> Option<Instant> {
+    pub fn read(
+        &mut self,
+        number: u64,
+        result: Result<Snapshot, Unavailable>,
+        now: Instant,
+    ) -> Option<Instant> {
         let flight = self.reads.end(number)?;
-        let Ok(snapshot) = result else { return Some(self.reads.fail(now)) };
+        let Ok(snapshot) = result else {
+            return Some(self.reads.fail(now));
+        };
         self.reads.retry_now();
         let page = self.page(flight.after, &snapshot);
-        self.reads.sweep(&flight, page.lines.last().filter(|_| page.more).map(|line| line.position.seq));
+        self.reads.sweep(
+            &flight,
+            page.lines
+                .last()
+                .filter(|_| page.more)
+                .map(|line| line.position.seq),
+        );
         let settled = self.settle(&flight, snapshot.chain, &page);
         if settled == Settled::Torn {
             self.reads.need();
@@ -86,7 +102,11 @@ impl Room {
             after,
             lines: snapshot.entries.iter().map(line).collect(),
             // A log without epochs holds nothing, whatever its last number was.
-            end: if snapshot.chain.pairs().is_empty() { 0 } else { snapshot.end },
+            end: if snapshot.chain.pairs().is_empty() {
+                0
+            } else {
+                snapshot.end
+            },
             more: snapshot.more,
         }
     }
@@ -121,7 +141,9 @@ impl Room {
     fn rewind(&mut self, cut: u64, end: u64) -> Settled {
         self.metrics.epochs_told.inc();
         self.tail.cut(cut);
-        self.members.iter_mut().for_each(|member| member.stage.rewind(cut));
+        self.members
+            .iter_mut()
+            .for_each(|member| member.stage.rewind(cut));
         let line = lines::rewind(&self.name, place(&self.chain, cut));
         self.fan_out(&[line]);
         if cut == end {
@@ -138,8 +160,15 @@ impl Room {
         let repaired = found.iter().filter(|line| line.at.is_some()).count();
         self.metrics.gaps_repaired.inc_by(repaired as u64);
         self.deliver(&found);
-        let is_whole = self.position.as_ref().is_some_and(|position| position.seq >= page.end);
-        if is_whole { Settled::Whole } else { Settled::Part }
+        let is_whole = self
+            .position
+            .as_ref()
+            .is_some_and(|position| position.seq >= page.end);
+        if is_whole {
+            Settled::Whole
+        } else {
+            Settled::Part
+        }
     }
 
     /// Returns the page's lines above `at` and up to `end`, with a gap for every hole.
@@ -165,7 +194,10 @@ impl Room {
     /// Encodes a gap; a room without epochs has none.
     pub(super) fn gap(&self, from: u64, to: u64, reason: GapReason) -> Option<Line> {
         let epoch = place(&self.chain, to).epoch?;
-        self.metrics.gaps_told.with_label_values(&[reason.as_str()]).inc();
+        self.metrics
+            .gaps_told
+            .with_label_values(&[reason.as_str()])
+            .inc();
         Some(lines::gap(&self.name, &epoch, from, to, reason))
     }
 }
@@ -173,6 +205,13 @@ impl Room {
 /// Returns the position at a seq; below the oldest epoch that the chain still knows, that one stands for those before.
 pub(super) fn place(chain: &Chain, seq: u64) -> Position {
     let oldest = || chain.pairs().first().map(|(epoch, _)| epoch);
-    let epoch = if seq == 0 { None } else { chain.epoch_at(seq).or_else(oldest) };
-    Position { epoch: epoch.cloned(), seq }
+    let epoch = if seq == 0 {
+        None
+    } else {
+        chain.epoch_at(seq).or_else(oldest)
+    };
+    Position {
+        epoch: epoch.cloned(),
+        seq,
+    }
 }

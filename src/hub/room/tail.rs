@@ -20,8 +20,12 @@ pub(super) struct Bounds {
 }
 
 /// The bounds of every room.
-pub(super) const TAIL: Bounds =
-    Bounds { rest_lines: 128, rest_bytes: 128 * 1024, held_lines: 4096, held_bytes: 4 * 1024 * 1024 };
+pub(super) const TAIL: Bounds = Bounds {
+    rest_lines: 128,
+    rest_bytes: 128 * 1024,
+    held_lines: 4096,
+    held_bytes: 4 * 1024 * 1024,
+};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -35,7 +39,12 @@ pub(super) struct Tail {
 impl Tail {
     /// Makes an empty tail behind 0.
     pub(super) fn new(bounds: &'static Bounds) -> Self {
-        Self { bounds, lines: VecDeque::new(), bytes: 0, floor: 0 }
+        Self {
+            bounds,
+            lines: VecDeque::new(),
+            bytes: 0,
+            floor: 0,
+        }
     }
 
     /// Forgets all and begins behind `floor`.
@@ -47,7 +56,11 @@ impl Tail {
 
     /// Forgets what lies above `seq`.
     pub(super) fn cut(&mut self, seq: u64) {
-        while self.lines.back().is_some_and(|line| line.position.seq > seq) {
+        while self
+            .lines
+            .back()
+            .is_some_and(|line| line.position.seq > seq)
+        {
             if let Some(line) = self.lines.pop_back() {
                 self.bytes -= line.frame.len();
             }
@@ -73,7 +86,9 @@ impl Tail {
 
     fn shrink(&mut self, lines: usize, bytes: usize) {
         while self.lines.len() > lines || self.bytes > bytes {
-            let Some(line) = self.lines.pop_front() else { break };
+            let Some(line) = self.lines.pop_front() else {
+                break;
+            };
             self.bytes -= line.frame.len();
             self.floor = line.position.seq;
         }
@@ -94,15 +109,25 @@ mod tests {
     use super::*;
     use crate::protocol::{Epoch, Frame, Position};
 
-    const SMALL: Bounds = Bounds { rest_lines: 2, rest_bytes: 100, held_lines: 4, held_bytes: 200 };
+    const SMALL: Bounds = Bounds {
+        rest_lines: 2,
+        rest_bytes: 100,
+        held_lines: 4,
+        held_bytes: 200,
+    };
 
     fn line(seq: u64, bytes: usize) -> Line {
         let position = Position::new(Epoch::parse("a").unwrap(), seq);
-        Line { position, frame: Frame::text(&"x".repeat(bytes)), at: Some(seq) }
+        Line {
+            position,
+            frame: Frame::text(&"x".repeat(bytes)),
+            at: Some(seq),
+        }
     }
 
     fn seqs(tail: &mut Tail, after: u64) -> Option<Vec<u64>> {
-        tail.after(after).map(|lines| lines.iter().map(|line| line.position.seq).collect())
+        tail.after(after)
+            .map(|lines| lines.iter().map(|line| line.position.seq).collect())
     }
 
     #[test]
@@ -113,14 +138,20 @@ mod tests {
         assert_eq!(seqs(&mut tail, 1), Some(vec![2, 3, 4, 5]));
         assert_eq!(seqs(&mut tail, 5), Some(vec![]));
         tail.rest();
-        assert_eq!((seqs(&mut tail, 2), seqs(&mut tail, 3)), (None, Some(vec![4, 5])));
+        assert_eq!(
+            (seqs(&mut tail, 2), seqs(&mut tail, 3)),
+            (None, Some(vec![4, 5]))
+        );
     }
 
     #[test]
     fn is_bounded_in_bytes_too() {
         let mut tail = Tail::new(&SMALL);
         (1..=3).for_each(|seq| tail.push(line(seq, 60), false));
-        assert_eq!((seqs(&mut tail, 1), seqs(&mut tail, 2)), (None, Some(vec![3])));
+        assert_eq!(
+            (seqs(&mut tail, 1), seqs(&mut tail, 2)),
+            (None, Some(vec![3]))
+        );
         tail.push(line(4, 500), false);
         assert_eq!((seqs(&mut tail, 3), tail.bytes), (None, 0));
         assert_eq!(seqs(&mut tail, 4), Some(vec![]));
@@ -132,9 +163,15 @@ mod tests {
         tail.reset(10);
         (11..=12).for_each(|seq| tail.push(line(seq, 1), false));
         tail.cut(11);
-        assert_eq!((seqs(&mut tail, 9), seqs(&mut tail, 10)), (None, Some(vec![11])));
+        assert_eq!(
+            (seqs(&mut tail, 9), seqs(&mut tail, 10)),
+            (None, Some(vec![11]))
+        );
         tail.cut(5);
-        assert_eq!((seqs(&mut tail, 4), seqs(&mut tail, 5)), (None, Some(vec![])));
+        assert_eq!(
+            (seqs(&mut tail, 4), seqs(&mut tail, 5)),
+            (None, Some(vec![]))
+        );
         assert_eq!(tail.bytes, 0);
     }
 }

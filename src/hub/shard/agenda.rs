@@ -10,7 +10,11 @@ use crate::protocol::{RequestId, RoomName, UserId};
 #[derive(Debug)]
 pub(super) enum Due {
     /// Give a join up that has not been served.
-    Expire { room: RoomName, seat: SeatId, id: RequestId },
+    Expire {
+        room: RoomName,
+        seat: SeatId,
+        id: RequestId,
+    },
     /// Tell that a user has left, unless it came back.
     Sweep { room: RoomName, user: UserId },
     /// Try a read again.

@@ -27,13 +27,18 @@ pub(super) struct Asked {
 
 #[derive(Debug)]
 enum Found {
-    History { range: Range, result: Result<Snapshot, Unavailable> },
+    History {
+        range: Range,
+        result: Result<Snapshot, Unavailable>,
+    },
     Members(Result<Roster, Unavailable>),
 }
 
 impl Shard {
     pub(super) fn ask_history(&self, question: Question, range: Range, limit: usize) {
-        let Some(delivered) = self.standing(&question) else { return question.refuse_stranger() };
+        let Some(delivered) = self.standing(&question) else {
+            return question.refuse_stranger();
+        };
         let span = match &range {
             Range::Newest => Span::Before(delivered.seq + 1),
             Range::Before(position) => Span::Before(position.seq.min(delivered.seq + 1)),
@@ -41,7 +46,13 @@ impl Shard {
         };
         let read = self.broker.read(question.room.clone(), span, limit);
         self.waiting.push(Box::pin(async move {
-            Done::Asked(Asked { question, found: Found::History { range, result: read.await } })
+            Done::Asked(Asked {
+                question,
+                found: Found::History {
+                    range,
+                    result: read.await,
+                },
+            })
         }));
     }
 
@@ -50,20 +61,29 @@ impl Shard {
             return question.refuse_stranger();
         }
         let roster = self.broker.roster(question.room.clone(), cursor, limit);
-        self.waiting
-            .push(Box::pin(async move { Done::Asked(Asked { question, found: Found::Members(roster.await) }) }));
+        self.waiting.push(Box::pin(async move {
+            Done::Asked(Asked {
+                question,
+                found: Found::Members(roster.await),
+            })
+        }));
     }
 
     /// Returns where the room stands, if the session is a member of it that has been answered `joined`.
     fn standing(&self, question: &Question) -> Option<Position> {
         let room = &self.rooms.get(&question.room)?.room;
-        room.has_joined(question.seat.id()).then(|| room.position().cloned()).flatten()
+        room.has_joined(question.seat.id())
+            .then(|| room.position().cloned())
+            .flatten()
     }
 
     pub(super) fn answer(&self, asked: Asked) {
         let Asked { question, found } = asked;
         match found {
-            Found::History { range, result: Ok(snapshot) } => match self.standing(&question) {
+            Found::History {
+                range,
+                result: Ok(snapshot),
+            } => match self.standing(&question) {
                 Some(delivered) => question.tell_history(&range, &snapshot, delivered.seq),
                 None => question.refuse_stranger(),
             },
@@ -82,7 +102,9 @@ impl Question {
     fn tell_history(&self, range: &Range, snapshot: &Snapshot, delivered: u64) {
         let verdict = match range {
             Range::Newest => Verdict::Good,
-            Range::Before(position) | Range::After(position) => snapshot.chain.judge(snapshot.end, position),
+            Range::Before(position) | Range::After(position) => {
+                snapshot.chain.judge(snapshot.end, position)
+            }
         };
         let (from, top) = match verdict {
             Verdict::Good => (None, delivered),

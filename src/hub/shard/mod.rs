@@ -13,7 +13,9 @@ use futures_util::stream::FuturesUnordered;
 
 use super::room::Room;
 use super::{Command, Exit, Timing, lines};
-use crate::broker::{Ephemeral, Event, PresenceChange, Roster, SharedBroker, Snapshot, Unavailable};
+use crate::broker::{
+    Ephemeral, Event, PresenceChange, Roster, SharedBroker, Snapshot, Unavailable,
+};
 use crate::protocol::{Answer, LeftReason, RoomName};
 use crate::telemetry::Metrics;
 
@@ -30,8 +32,17 @@ const RETRY_AFTER_MS: u64 = 1000;
 /// What the broker answered.
 #[derive(Debug)]
 enum Done {
-    Read { room: RoomName, generation: u64, number: u64, result: Result<Snapshot, Unavailable> },
-    Roster { room: RoomName, generation: u64, result: Result<Roster, Unavailable> },
+    Read {
+        room: RoomName,
+        generation: u64,
+        number: u64,
+        result: Result<Snapshot, Unavailable>,
+    },
+    Roster {
+        room: RoomName,
+        generation: u64,
+        result: Result<Roster, Unavailable>,
+    },
     Asked(Asked),
 }
 
@@ -91,8 +102,17 @@ impl Shard {
     fn command(&mut self, name: &RoomName, command: Command) {
         let now = now();
         match command {
-            Command::Join { seat, id, after, limit } => {
-                let expires = Due::Expire { room: name.clone(), seat: seat.id(), id: id.clone() };
+            Command::Join {
+                seat,
+                id,
+                after,
+                limit,
+            } => {
+                let expires = Due::Expire {
+                    room: name.clone(),
+                    seat: seat.id(),
+                    id: id.clone(),
+                };
                 self.agenda.add(now + self.timing.join_timeout, expires);
                 let change = self.open(name).room.join(seat, id, after, limit, now);
                 self.tell(name, change);
@@ -100,20 +120,57 @@ impl Shard {
             Command::Leave { seat, id } => {
                 self.leave(name, seat.id());
                 if let Some(id) = id {
-                    let answer = Answer::Left { id: Some(&id), room: name, reason: LeftReason::Asked };
+                    let answer = Answer::Left {
+                        id: Some(&id),
+                        room: name,
+                        reason: LeftReason::Asked,
+                    };
                     seat.answer(lines::frame(&answer));
                 }
             }
             Command::Drained { seat } => self.with(name, |room| room.drained(seat, now)),
             Command::Rename { seat } => {
-                let change = self.rooms.get_mut(name).and_then(|slot| slot.room.rename(seat));
+                let change = self
+                    .rooms
+                    .get_mut(name)
+                    .and_then(|slot| slot.room.rename(seat));
                 self.tell(name, change);
             }
-            Command::History { seat, id, range, limit, ticket } => {
-                self.ask_history(Question { room: name.clone(), seat, id, ticket }, range, limit);
+            Command::History {
+                seat,
+                id,
+                range,
+                limit,
+                ticket,
+            } => {
+                self.ask_history(
+                    Question {
+                        room: name.clone(),
+                        seat,
+                        id,
+                        ticket,
+                    },
+                    range,
+                    limit,
+                );
             }
-            Command::Members { seat, id, cursor, limit, ticket } => {
-                self.ask_members(Question { room: name.clone(), seat, id, ticket }, cursor, limit);
+            Command::Members {
+                seat,
+                id,
+                cursor,
+                limit,
+                ticket,
+            } => {
+                self.ask_members(
+                    Question {
+                        room: name.clone(),
+                        seat,
+                        id,
+                        ticket,
+                    },
+                    cursor,
+                    limit,
+                );
             }
         }
         self.serve(name);
@@ -121,9 +178,17 @@ impl Shard {
 
     fn leave(&mut self, name: &RoomName, seat: super::SeatId) {
         let now = now();
-        let Some(slot) = self.rooms.get_mut(name) else { return };
+        let Some(slot) = self.rooms.get_mut(name) else {
+            return;
+        };
         if let Some(user) = slot.room.leave(seat, now) {
-            self.agenda.add(now + self.timing.debounce, Due::Sweep { room: name.clone(), user });
+            self.agenda.add(
+                now + self.timing.debounce,
+                Due::Sweep {
+                    room: name.clone(),
+                    user,
+                },
+            );
         }
     }
 
@@ -139,7 +204,11 @@ impl Shard {
                 self.serve(&room);
             }
             Event::Subscribed { room, generation } => {
-                if let Some(slot) = self.rooms.get_mut(&room).filter(|slot| slot.generation == generation) {
+                if let Some(slot) = self
+                    .rooms
+                    .get_mut(&room)
+                    .filter(|slot| slot.generation == generation)
+                {
                     slot.room.subscribed();
                 }
                 self.serve(&room);
@@ -149,7 +218,10 @@ impl Shard {
                 self.serve(&room);
             }
             Event::Up => {}
-            Event::Down { .. } => self.rooms.values_mut().for_each(|slot| slot.room.unsubscribed()),
+            Event::Down { .. } => self
+                .rooms
+                .values_mut()
+                .for_each(|slot| slot.room.unsubscribed()),
             Event::LeaseRenewed => {
                 for (name, slot) in &self.rooms {
                     self.broker.presence(name.clone(), slot.room.everybody());
@@ -159,11 +231,26 @@ impl Shard {
     }
 
     fn ephemeral(&self, name: &RoomName, ephemeral: &Ephemeral) {
-        let Some(slot) = self.rooms.get(name) else { return };
+        let Some(slot) = self.rooms.get(name) else {
+            return;
+        };
         match ephemeral {
-            Ephemeral::Typing { user } => slot.room.ephemeral(&Answer::Typing { room: name, user }, Some(&user.id)),
-            Ephemeral::Presence { joined, left, renamed, count } => {
-                let answer = Answer::Presence { room: name, joined, left, renamed, count: as_count(*count) };
+            Ephemeral::Typing { user } => slot
+                .room
+                .ephemeral(&Answer::Typing { room: name, user }, Some(&user.id)),
+            Ephemeral::Presence {
+                joined,
+                left,
+                renamed,
+                count,
+            } => {
+                let answer = Answer::Presence {
+                    room: name,
+                    joined,
+                    left,
+                    renamed,
+                    count: as_count(*count),
+                };
                 slot.room.ephemeral(&answer, None);
             }
         }
@@ -172,15 +259,31 @@ impl Shard {
     fn done(&mut self, done: Done) {
         let now = now();
         match done {
-            Done::Read { room, generation, number, result } => {
-                let slot = self.rooms.get_mut(&room).filter(|slot| slot.generation == generation);
+            Done::Read {
+                room,
+                generation,
+                number,
+                result,
+            } => {
+                let slot = self
+                    .rooms
+                    .get_mut(&room)
+                    .filter(|slot| slot.generation == generation);
                 if let Some(retry_at) = slot.and_then(|slot| slot.room.read(number, result, now)) {
                     self.agenda.add(retry_at, Due::Read { room: room.clone() });
                 }
                 self.serve(&room);
             }
-            Done::Roster { room, generation, result } => {
-                if let Some(slot) = self.rooms.get_mut(&room).filter(|slot| slot.generation == generation) {
+            Done::Roster {
+                room,
+                generation,
+                result,
+            } => {
+                if let Some(slot) = self
+                    .rooms
+                    .get_mut(&room)
+                    .filter(|slot| slot.generation == generation)
+                {
                     slot.room.roster(result, now);
                 }
                 self.serve(&room);
@@ -194,14 +297,21 @@ impl Shard {
         while let Some(due) = self.agenda.take(now) {
             match due {
                 Due::Expire { room, seat, id } => {
-                    if self.rooms.get(&room).is_some_and(|slot| slot.room.expire(seat, &id, RETRY_AFTER_MS)) {
+                    if self
+                        .rooms
+                        .get(&room)
+                        .is_some_and(|slot| slot.room.expire(seat, &id, RETRY_AFTER_MS))
+                    {
                         self.leave(&room, seat);
                     }
                     self.serve(&room);
                 }
                 Due::Sweep { room, user } => {
                     let before = now - self.timing.debounce;
-                    let change = self.rooms.get_mut(&room).and_then(|slot| slot.room.sweep(&user, before));
+                    let change = self
+                        .rooms
+                        .get_mut(&room)
+                        .and_then(|slot| slot.room.sweep(&user, before));
                     self.tell(&room, change);
                     self.serve(&room);
                 }
@@ -227,8 +337,13 @@ impl Shard {
 
     /// Unsubscribes a room that has been deserted for the whole delay, and forgets where it stood in the same step.
     fn close(&mut self, name: &RoomName, now: Instant) {
-        let Some(slot) = self.rooms.get(name) else { return };
-        if slot.deserted_at.is_some_and(|at| at + UNSUBSCRIBE_DELAY <= now) {
+        let Some(slot) = self.rooms.get(name) else {
+            return;
+        };
+        if slot
+            .deserted_at
+            .is_some_and(|at| at + UNSUBSCRIBE_DELAY <= now)
+        {
             self.broker.delivered(name, None);
             self.broker.unsubscribe(name.clone(), slot.generation);
             self.rooms.remove(name);
@@ -249,23 +364,40 @@ impl Shard {
 
     /// Does what a room asks for after something happened to it.
     fn serve(&mut self, name: &RoomName) {
-        let Some(slot) = self.rooms.get_mut(name) else { return };
+        let Some(slot) = self.rooms.get_mut(name) else {
+            return;
+        };
         let now = now();
         if let Some(position) = slot.room.take_delivered() {
             self.broker.delivered(name, Some(position));
         }
         let generation = slot.generation;
         if let Some(request) = slot.room.begin_read(now) {
-            let read = self.broker.read(name.clone(), request.span, super::room::PAGE);
+            let read = self
+                .broker
+                .read(name.clone(), request.span, super::room::PAGE);
             let (room, number) = (name.clone(), request.number);
             self.waiting.push(Box::pin(async move {
-                Done::Read { room, generation, number, result: read.await }
+                Done::Read {
+                    room,
+                    generation,
+                    number,
+                    result: read.await,
+                }
             }));
         }
         if slot.room.begin_roster(now) {
-            let roster = self.broker.roster(name.clone(), None, crate::protocol::JOINED_MEMBERS);
+            let roster = self
+                .broker
+                .roster(name.clone(), None, crate::protocol::JOINED_MEMBERS);
             let room = name.clone();
-            self.waiting.push(Box::pin(async move { Done::Roster { room, generation, result: roster.await } }));
+            self.waiting.push(Box::pin(async move {
+                Done::Roster {
+                    room,
+                    generation,
+                    result: roster.await,
+                }
+            }));
         }
         let has_members = slot.room.members() > 0;
         if has_members != slot.is_counted {
@@ -276,7 +408,10 @@ impl Shard {
             slot.deserted_at = None;
         } else if slot.deserted_at.is_none() {
             slot.deserted_at = Some(now);
-            self.agenda.add(now + UNSUBSCRIBE_DELAY, Due::Unsubscribe { room: name.clone() });
+            self.agenda.add(
+                now + UNSUBSCRIBE_DELAY,
+                Due::Unsubscribe { room: name.clone() },
+            );
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Probes and metrics, and the probe of a node by itself.
 
 use super::*;
+use crate::broker::Health;
 use crate::fleet::Readiness;
 use crate::server::internal;
 use crate::tools::healthcheck::{self, Probe};
 
 fn start(readiness: &Arc<Readiness>) -> Served {
-    let router = internal::router(Arc::clone(readiness), Arc::new(Metrics::new()));
+    let (_, health) = tokio::sync::watch::channel(Health::Up);
+    let router = internal::router(Arc::clone(readiness), health, Arc::new(Metrics::new()));
     Served::start(router, Options::internal(&Settings::default().server))
 }
 

@@ -31,11 +31,17 @@ impl Violation {
     }
 
     pub(super) fn unmasked() -> Self {
-        Self::fixed(CloseCode::Unmasked, "frame is not masked; mask every frame from page to node")
+        Self::fixed(
+            CloseCode::Unmasked,
+            "frame is not masked; mask every frame from page to node",
+        )
     }
 
     pub(super) fn unsupported() -> Self {
-        Self::fixed(CloseCode::Binary, "binary message; send JSON in text messages")
+        Self::fixed(
+            CloseCode::Binary,
+            "binary message; send JSON in text messages",
+        )
     }
 
     pub(super) fn not_utf8() -> Self {
@@ -129,8 +135,14 @@ mod tests {
         assert_eq!(parse(b""), Ok(None));
         assert_eq!(parse(b"\x03\xe8bye"), Ok(Some((1000, String::from("bye")))));
         assert_eq!(parse(b"\x03").unwrap_err().close, CloseCode::Protocol);
-        assert_eq!(parse(b"\x03\xe8\xff").unwrap_err().close, CloseCode::NotUtf8);
-        assert_eq!(parse(b"\x03\xe8\xec\x95").unwrap_err().close, CloseCode::NotUtf8);
+        assert_eq!(
+            parse(b"\x03\xe8\xff").unwrap_err().close,
+            CloseCode::NotUtf8
+        );
+        assert_eq!(
+            parse(b"\x03\xe8\xec\x95").unwrap_err().close,
+            CloseCode::NotUtf8
+        );
     }
 
     #[test]

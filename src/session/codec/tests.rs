@@ -127,13 +127,21 @@ fn each_violation_has_its_code_and_says_what_is_wrong() {
             CloseCode::Protocol,
         ),
         ("binary", &[(FIN | BINARY, b"")], CloseCode::Binary),
-        ("not UTF-8", &[(FIN | TEXT, b"\xc0\x80")], CloseCode::NotUtf8),
+        (
+            "not UTF-8",
+            &[(FIN | TEXT, b"\xc0\x80")],
+            CloseCode::NotUtf8,
+        ),
         (
             "not UTF-8",
             &[(TEXT, b"\xec\x95"), (FIN | CONTINUATION, b"")],
             CloseCode::NotUtf8,
         ),
-        ("not UTF-8", &[(FIN | CLOSE, b"\x03\xe8\xff")], CloseCode::NotUtf8),
+        (
+            "not UTF-8",
+            &[(FIN | CLOSE, b"\x03\xe8\xff")],
+            CloseCode::NotUtf8,
+        ),
         (
             "at most 65536 bytes",
             &[(TEXT, &big), (FIN | CONTINUATION, b"x")],

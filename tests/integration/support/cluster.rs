@@ -48,7 +48,11 @@ impl Cluster {
     /// Starts nodes that share one memory broker, with these settings.
     pub(crate) async fn memory_with(count: usize, settings: Settings) -> Self {
         let memory = MemoryBroker::new(memory::Options::from(&settings));
-        let mut cluster = Self { nodes: Vec::new(), joint: Joint::Memory(memory), settings };
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            joint: Joint::Memory(memory),
+            settings,
+        };
         for _ in 0..count {
             cluster.add().await;
         }
@@ -61,10 +65,22 @@ impl Cluster {
     }
 
     /// Starts nodes on this Redis, with these settings.
-    pub(crate) async fn redis_with(count: usize, redis: RedisServer, mut settings: Settings) -> Self {
+    pub(crate) async fn redis_with(
+        count: usize,
+        redis: RedisServer,
+        mut settings: Settings,
+    ) -> Self {
         let variables = [("MADANG_REDIS__URL".to_owned(), redis.url())];
-        settings.redis.url = Settings::load(None, variables).expect("the URL is valid").settings.redis.url;
-        let mut cluster = Self { nodes: Vec::new(), joint: Joint::Redis(redis), settings };
+        settings.redis.url = Settings::load(None, variables)
+            .expect("the URL is valid")
+            .settings
+            .redis
+            .url;
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            joint: Joint::Redis(redis),
+            settings,
+        };
         for _ in 0..count {
             cluster.add().await;
         }

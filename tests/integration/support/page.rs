@@ -40,8 +40,12 @@ pub(crate) struct Page {
 impl Page {
     /// Opens a session without saying hello.
     pub(crate) async fn knock(address: SocketAddr) -> Self {
-        let request = format!("ws://{address}/ws").into_client_request().expect("a valid request");
-        let (stream, _) = connect_async(request).await.expect("the node accepts sessions");
+        let request = format!("ws://{address}/ws")
+            .into_client_request()
+            .expect("a valid request");
+        let (stream, _) = connect_async(request)
+            .await
+            .expect("the node accepts sessions");
         Self {
             stream,
             inbox: VecDeque::new(),
@@ -59,15 +63,25 @@ impl Page {
 
     /// Opens a session and says hello as the user of a token.
     pub(crate) async fn reopen(address: SocketAddr, name: &str, token: &str) -> Self {
-        Self::greet(address, json!({"type": "hello", "name": name, "token": token})).await
+        Self::greet(
+            address,
+            json!({"type": "hello", "name": name, "token": token}),
+        )
+        .await
     }
 
     async fn greet(address: SocketAddr, hello: Value) -> Self {
         let mut page = Self::knock(address).await;
         page.send(hello).await;
         let welcome = page.expect("welcome").await;
-        page.user = welcome["user"]["id"].as_str().expect("welcome names the user").to_owned();
-        page.token = welcome["token"].as_str().expect("welcome has a token").to_owned();
+        page.user = welcome["user"]["id"]
+            .as_str()
+            .expect("welcome names the user")
+            .to_owned();
+        page.token = welcome["token"]
+            .as_str()
+            .expect("welcome has a token")
+            .to_owned();
         page.welcome = welcome;
         page
     }
@@ -79,7 +93,10 @@ impl Page {
 
     /// Sends any WebSocket message.
     pub(crate) async fn raw(&mut self, message: Message) {
-        self.stream.send(message).await.expect("the session takes frames");
+        self.stream
+            .send(message)
+            .await
+            .expect("the session takes frames");
     }
 
     /// Sends a request with a fresh id and returns the id.
@@ -93,7 +110,10 @@ impl Page {
     /// Sends a request and returns the frame that repeats its id; others stay in the inbox.
     pub(crate) async fn answer(&mut self, frame: Value) -> Value {
         let id = self.ask(frame).await;
-        self.find(&format!("answer to request {id}"), |frame| frame["id"] == json!(id)).await
+        self.find(&format!("answer to request {id}"), |frame| {
+            frame["id"] == json!(id)
+        })
+        .await
     }
 
     /// Joins a room and returns `joined`.
@@ -106,7 +126,9 @@ impl Page {
     /// Joins a room from a position and returns `joined`.
     pub(crate) async fn join_after(&mut self, room: &str, epoch: &str, seq: u64) -> Value {
         let after = json!({"epoch": epoch, "seq": seq});
-        let joined = self.answer(json!({"type": "join", "room": room, "after": after, "limit": 1000})).await;
+        let joined = self
+            .answer(json!({"type": "join", "room": room, "after": after, "limit": 1000}))
+            .await;
         assert_eq!(joined["type"], "joined", "{joined}");
         joined
     }
@@ -114,7 +136,9 @@ impl Page {
     /// Says something with a fresh key and returns `sent`.
     pub(crate) async fn say(&mut self, room: &str, text: &str) -> Value {
         let key = format!("{}-{}", self.user, self.ids + 1);
-        let sent = self.answer(json!({"type": "send", "room": room, "text": text, "key": key})).await;
+        let sent = self
+            .answer(json!({"type": "send", "room": room, "text": text, "key": key}))
+            .await;
         assert_eq!(sent["type"], "sent", "{sent}");
         sent
     }
@@ -146,7 +170,11 @@ impl Page {
 
     /// Returns the next `message` of a room.
     pub(crate) async fn message(&mut self, room: &str) -> Shown {
-        let frame = self.find("message", |frame| frame["type"] == "message" && frame["room"] == room).await;
+        let frame = self
+            .find("message", |frame| {
+                frame["type"] == "message" && frame["room"] == room
+            })
+            .await;
         shown(&frame)
     }
 
@@ -178,9 +206,12 @@ impl Page {
         let end = timeout(PATIENCE, async {
             loop {
                 match self.stream.next().await {
-                    Some(Ok(Message::Close(Some(frame)))) => return (u16::from(frame.code), frame.reason.to_string()),
+                    Some(Ok(Message::Close(Some(frame)))) => {
+                        return (u16::from(frame.code), frame.reason.to_string());
+                    }
                     Some(Ok(Message::Text(text))) => {
-                        self.inbox.push_back(serde_json::from_str(&text).expect("frames are JSON"));
+                        self.inbox
+                            .push_back(serde_json::from_str(&text).expect("frames are JSON"));
                     }
                     Some(Ok(_)) => {}
                     end => panic!("ended without a close frame: {end:?}"),
@@ -197,8 +228,19 @@ impl Page {
 
     /// Returns the last frames that nobody asked for, for a failing test.
     fn last(&self) -> String {
-        let last: Vec<_> = self.inbox.iter().rev().take(5).rev().map(Value::to_string).collect();
-        format!("{} frames wait, the last: {}", self.inbox.len(), last.join(" "))
+        let last: Vec<_> = self
+            .inbox
+            .iter()
+            .rev()
+            .take(5)
+            .rev()
+            .map(Value::to_string)
+            .collect();
+        format!(
+            "{} frames wait, the last: {}",
+            self.inbox.len(),
+            last.join(" ")
+        )
     }
 
     async fn receive(&mut self) -> Result<Value, String> {
@@ -207,7 +249,9 @@ impl Page {
                 Some(Ok(Message::Text(text))) => {
                     return Ok(serde_json::from_str(&text).expect("frames are JSON"));
                 }
-                Some(Ok(Message::Close(frame))) => return Err(format!("the node closed: {frame:?}")),
+                Some(Ok(Message::Close(frame))) => {
+                    return Err(format!("the node closed: {frame:?}"));
+                }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(format!("the wire broke: {error}")),
                 None => return Err("the wire ended".to_owned()),

@@ -22,7 +22,11 @@ impl Screen {
     /// Begins where a `joined` stands.
     pub(crate) fn new(joined: &Value) -> Self {
         let epoch = joined["epoch"].as_str().unwrap_or_default().to_owned();
-        Self { epoch, seq: joined["seq"].as_u64().unwrap(), ..Self::default() }
+        Self {
+            epoch,
+            seq: joined["seq"].as_u64().unwrap(),
+            ..Self::default()
+        }
     }
 
     /// Takes a frame of the room; fails if it comes out of order.
@@ -30,13 +34,20 @@ impl Screen {
         match frame["type"].as_str().unwrap_or_default() {
             "message" => {
                 let message = shown(frame);
-                assert_eq!(message.seq, self.seq + 1, "a silent jump or a repeat: {frame}");
+                assert_eq!(
+                    message.seq,
+                    self.seq + 1,
+                    "a silent jump or a repeat: {frame}"
+                );
                 self.seq = message.seq;
                 self.epoch.clone_from(&message.epoch);
                 self.shown.insert(message.seq, message);
             }
             "gap" => {
-                let (from, to) = (frame["from"].as_u64().unwrap(), frame["to"].as_u64().unwrap());
+                let (from, to) = (
+                    frame["from"].as_u64().unwrap(),
+                    frame["to"].as_u64().unwrap(),
+                );
                 assert_eq!(from, self.seq + 1, "a gap elsewhere: {frame}");
                 self.seq = to;
                 self.gaps.push((from, to));
@@ -53,11 +64,18 @@ impl Screen {
     }
 
     /// Takes frames of a room from a page until the screen fits.
-    pub(crate) async fn follow(&mut self, page: &mut Page, room: &str, until: impl Fn(&Self) -> bool) {
+    pub(crate) async fn follow(
+        &mut self,
+        page: &mut Page,
+        room: &str,
+        until: impl Fn(&Self) -> bool,
+    ) {
         while !until(self) {
             let frame = page
                 .find("the room's stream", |frame| {
-                    frame["room"] == room && ["message", "gap", "epoch"].contains(&frame["type"].as_str().unwrap_or(""))
+                    frame["room"] == room
+                        && ["message", "gap", "epoch"]
+                            .contains(&frame["type"].as_str().unwrap_or(""))
                 })
                 .await;
             self.take(&frame);

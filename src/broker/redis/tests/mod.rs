@@ -47,9 +47,20 @@ impl Log {
         let mut options = server.options();
         change(&mut options);
         let link = Link::new(&options, Arc::new(Metrics::new())).unwrap();
-        let (positions, tasks, stop) = (Arc::new(Positions::new()), TaskTracker::new(), CancellationToken::new());
+        let (positions, tasks, stop) = (
+            Arc::new(Positions::new()),
+            TaskTracker::new(),
+            CancellationToken::new(),
+        );
         let publisher = Publisher::start(&link, &positions, &tasks, &stop);
-        Self { server, link, positions, publisher, tasks, stop }
+        Self {
+            server,
+            link,
+            positions,
+            publisher,
+            tasks,
+            stop,
+        }
     }
 
     /// Hands a message over: the text is its content too.
@@ -60,7 +71,9 @@ impl Log {
             source: Source(message.source),
             author: UserId::parse(message.author).unwrap(),
             key: Key::parse(message.key).unwrap(),
-            hash: message.text.bytes().fold(7_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte))),
+            hash: message.text.bytes().fold(7_u64, |hash, byte| {
+                hash.wrapping_mul(31).wrapping_add(u64::from(byte))
+            }),
             m: Bytes::from(message.text.to_owned()),
             arrived: Instant::now(),
             reply: Reply::new(move |result| drop(sender.send(result))),
@@ -74,21 +87,37 @@ impl Log {
 
     /// Sends a message of its own key and text, which must be accepted.
     async fn say(&self, text: &str) -> Accepted {
-        self.send(Message { key: text, text, ..Message::default() }).await.unwrap()
+        self.send(Message {
+            key: text,
+            text,
+            ..Message::default()
+        })
+        .await
+        .unwrap()
     }
 
     async fn read(&self, span: Span, limit: usize) -> Snapshot {
-        reader::read(&self.link, &room(), span, limit).await.unwrap()
+        reader::read(&self.link, &room(), span, limit)
+            .await
+            .unwrap()
     }
 
     /// Returns seq and content of all that the log holds.
     async fn all(&self) -> Vec<(u64, String)> {
         let text = |m: &Bytes| String::from_utf8(m.to_vec()).unwrap();
-        self.read(Span::After(0), 10_000).await.entries.iter().map(|entry| (entry.seq, text(&entry.m))).collect()
+        self.read(Span::After(0), 10_000)
+            .await
+            .entries
+            .iter()
+            .map(|entry| (entry.seq, text(&entry.m)))
+            .collect()
     }
 
     fn deliver(&self, accepted: &Accepted) {
-        self.positions.deliver(&room(), Some(&Position::new(accepted.epoch.clone(), accepted.seq)));
+        self.positions.deliver(
+            &room(),
+            Some(&Position::new(accepted.epoch.clone(), accepted.seq)),
+        );
     }
 
     fn key(&self, part: &str) -> String {
@@ -108,7 +137,13 @@ struct Message<'a> {
 
 impl Default for Message<'_> {
     fn default() -> Self {
-        Self { room: "lobby", source: 1, author: "ann", key: "k", text: "hello" }
+        Self {
+            room: "lobby",
+            source: 1,
+            author: "ann",
+            key: "k",
+            text: "hello",
+        }
     }
 }
 
@@ -117,11 +152,19 @@ fn room() -> RoomName {
 }
 
 fn epochs(snapshot: &Snapshot) -> Vec<(&Epoch, u64)> {
-    snapshot.chain.pairs().iter().map(|(epoch, first)| (epoch, *first)).collect()
+    snapshot
+        .chain
+        .pairs()
+        .iter()
+        .map(|(epoch, first)| (epoch, *first))
+        .collect()
 }
 
 async fn answer(answer: Answer) -> Result<Accepted, Refusal> {
-    tokio::time::timeout(PATIENCE, answer).await.expect("a publish is always answered").unwrap()
+    tokio::time::timeout(PATIENCE, answer)
+        .await
+        .expect("a publish is always answered")
+        .unwrap()
 }
 
 const SHORT: Duration = Duration::from_millis(300);

@@ -10,7 +10,10 @@ async fn messages_are_numbered_and_kept_as_the_layout_says() {
     let log = Log::start();
     let (first, second) = (log.say("{\"a\":1}").await, log.say("{\"a\":2}").await);
     assert_eq!((first.seq, second.seq, first.duplicate), (1, 2, false));
-    assert_eq!((&first.epoch, first.epoch.as_str().len()), (&second.epoch, 16));
+    assert_eq!(
+        (&first.epoch, first.epoch.as_str().len()),
+        (&second.epoch, 16)
+    );
     assert!(first.at <= second.at && log.link.clock().now_ms().abs_diff(second.at) < 1000);
     let rows: Vec<(String, Vec<String>)> =
         from_redis_value(log.server.run(&["XRANGE", &log.key("log"), "-", "+"])).unwrap();
@@ -18,11 +21,30 @@ async fn messages_are_numbered_and_kept_as_the_layout_says() {
     assert_eq!(rows[0].0, "1-0");
     assert_eq!(rows[0].1, ["e", &epoch, "at", &at, "m", "{\"a\":1}"]);
     assert_eq!(rows[1].0, "2-0");
-    let meta = log.server.run(&["HMGET", &log.key("meta"), "v", "epoch", "chain", "seq", "at"]);
-    let expected = ["1", &epoch, &format!("{epoch} 1"), "2", &second.at.to_string()].map(str::to_owned);
+    let meta = log.server.run(&[
+        "HMGET",
+        &log.key("meta"),
+        "v",
+        "epoch",
+        "chain",
+        "seq",
+        "at",
+    ]);
+    let expected = [
+        "1",
+        &epoch,
+        &format!("{epoch} 1"),
+        "2",
+        &second.at.to_string(),
+    ]
+    .map(str::to_owned);
     assert_eq!(from_redis_value::<Vec<String>>(meta).unwrap(), expected);
     let lineage = log.server.text(&["HGET", &log.key("meta"), "lineage"]);
-    assert!(log.server.text(&["INFO", "replication"]).contains(&format!("master_replid:{lineage}")));
+    assert!(
+        log.server
+            .text(&["INFO", "replication"])
+            .contains(&format!("master_replid:{lineage}"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,13 +54,27 @@ async fn a_batch_goes_out_as_one_payload_of_what_is_new() {
     let mut listener = log.server.connection();
     let mut subscription = listener.as_pubsub();
     subscription.set_read_timeout(Some(PATIENCE)).unwrap();
-    subscription.subscribe(log.link.keys().payloads(&room())).unwrap();
+    subscription
+        .subscribe(log.link.keys().payloads(&room()))
+        .unwrap();
     // Redis stands still while they gather, so that they are one call.
     log.server.signal("STOP");
-    let first = log.post(Message { key: "first", text: "first", ..Message::default() });
+    let first = log.post(Message {
+        key: "first",
+        text: "first",
+        ..Message::default()
+    });
     let keys = ["1", "before", "2", "1", "3"];
-    let answers: Vec<_> =
-        keys.iter().map(|key| log.post(Message { key, text: key, ..Message::default() })).collect();
+    let answers: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            log.post(Message {
+                key,
+                text: key,
+                ..Message::default()
+            })
+        })
+        .collect();
     log.server.signal("CONT");
     assert_eq!(answer(first).await.unwrap().seq, 2);
     let mut results = Vec::new();
@@ -46,11 +82,22 @@ async fn a_batch_goes_out_as_one_payload_of_what_is_new() {
         let accepted = answer(pending).await.unwrap();
         results.push((accepted.seq, accepted.duplicate));
     }
-    assert_eq!(results, [(3, false), (1, true), (4, false), (3, true), (5, false)]);
+    assert_eq!(
+        results,
+        [(3, false), (1, true), (4, false), (3, true), (5, false)]
+    );
     let mut payloads = Vec::new();
     while payloads.iter().flatten().count() < 4 {
-        let payload = Bytes::from(subscription.get_message().unwrap().get_payload::<Vec<u8>>().unwrap());
-        let Ok(Payload::Entries(entries)) = Payload::decode(&payload) else { panic!("unreadable") };
+        let payload = Bytes::from(
+            subscription
+                .get_message()
+                .unwrap()
+                .get_payload::<Vec<u8>>()
+                .unwrap(),
+        );
+        let Ok(Payload::Entries(entries)) = Payload::decode(&payload) else {
+            panic!("unreadable")
+        };
         payloads.push(entries);
     }
     assert!(payloads.len() <= 2, "{payloads:?}");
@@ -65,12 +112,40 @@ async fn a_repeat_gets_the_first_result() {
     let first = log.say("a").await;
     log.say("b").await;
     let again = log.say("a").await;
-    assert_eq!(again, Accepted { duplicate: true, ..first });
-    let other_text = log.send(Message { key: "a", text: "other", ..Message::default() }).await;
+    assert_eq!(
+        again,
+        Accepted {
+            duplicate: true,
+            ..first
+        }
+    );
+    let other_text = log
+        .send(Message {
+            key: "a",
+            text: "other",
+            ..Message::default()
+        })
+        .await;
     assert_eq!(other_text, Err(Refusal::KeyReused));
-    let other_author = log.send(Message { author: "bob", key: "a", text: "a", ..Message::default() }).await.unwrap();
+    let other_author = log
+        .send(Message {
+            author: "bob",
+            key: "a",
+            text: "a",
+            ..Message::default()
+        })
+        .await
+        .unwrap();
     assert_eq!((other_author.seq, other_author.duplicate), (3, false));
-    let other_room = log.send(Message { room: "other", key: "a", text: "a", ..Message::default() }).await.unwrap();
+    let other_room = log
+        .send(Message {
+            room: "other",
+            key: "a",
+            text: "a",
+            ..Message::default()
+        })
+        .await
+        .unwrap();
     assert_eq!((other_room.seq, other_room.duplicate), (1, false));
 }
 
@@ -78,7 +153,14 @@ async fn a_repeat_gets_the_first_result() {
 async fn author_and_key_are_not_confused() {
     let log = Log::start();
     for (author, key) in [("a", "bc"), ("ab", "c"), ("1:a", "bc"), ("1", ":abc")] {
-        let accepted = log.send(Message { author, key, ..Message::default() }).await.unwrap();
+        let accepted = log
+            .send(Message {
+                author,
+                key,
+                ..Message::default()
+            })
+            .await
+            .unwrap();
         assert!(!accepted.duplicate, "{author} {key}");
     }
 }
@@ -99,7 +181,10 @@ async fn a_key_is_remembered_for_one_window_at_least_and_two_at_most() {
             assert_eq!(again.seq, first.seq);
             tokio::time::sleep(Duration::from_millis(10)).await;
         };
-        assert!(forgotten >= window && forgotten < 2 * window + SHORT, "{forgotten:?}");
+        assert!(
+            forgotten >= window && forgotten < 2 * window + SHORT,
+            "{forgotten:?}"
+        );
     }
 }
 
@@ -112,7 +197,13 @@ async fn a_crash_begins_an_epoch_and_the_numbers_go_on() {
     assert_eq!(third.seq, 3);
     assert_ne!(third.epoch, first.epoch);
     let again = log.say("b").await;
-    assert_eq!(again, Accepted { duplicate: true, ..second });
+    assert_eq!(
+        again,
+        Accepted {
+            duplicate: true,
+            ..second
+        }
+    );
     let snapshot = log.read(Span::After(0), 10).await;
     assert_eq!(epochs(&snapshot), [(&first.epoch, 1), (&third.epoch, 3)]);
     assert_eq!((snapshot.first, snapshot.end), (1, 3));
@@ -179,13 +270,20 @@ async fn a_lost_room_begins_anew() {
 /// Puts log and meta back as they were.
 fn replace(log: &Log, dumps: &[(String, Value)]) {
     for (key, dump) in dumps {
-        let Value::BulkString(dump) = dump else { panic!("no dump of {key}") };
-        log.server.run_bytes(&[b"RESTORE", key.as_bytes(), b"0", dump, b"REPLACE"]);
+        let Value::BulkString(dump) = dump else {
+            panic!("no dump of {key}")
+        };
+        log.server
+            .run_bytes(&[b"RESTORE", key.as_bytes(), b"0", dump, b"REPLACE"]);
     }
 }
 
 fn dump(log: &Log, parts: &[&str]) -> Vec<(String, Value)> {
-    parts.iter().map(|part| log.key(part)).map(|key| (key.clone(), log.server.run(&["DUMP", &key]))).collect()
+    parts
+        .iter()
+        .map(|part| log.key(part))
+        .map(|key| (key.clone(), log.server.run(&["DUMP", &key])))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,7 +325,10 @@ async fn an_older_log_alone_begins_an_epoch_and_an_older_meta_alone_goes_on() {
     let fourth = log.say("4").await;
     assert_eq!(fourth.seq, 2);
     assert_ne!(fourth.epoch, first.epoch);
-    assert_eq!(epochs(&log.read(Span::Newest, 1).await), [(&first.epoch, 1), (&fourth.epoch, 2)]);
+    assert_eq!(
+        epochs(&log.read(Span::Newest, 1).await),
+        [(&first.epoch, 1), (&fourth.epoch, 2)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,25 +382,51 @@ async fn a_newer_layout_is_left_alone() {
     log.server.run(&["HSET", &log.key("meta"), "v", "2"]);
     let before = log.server.text(&["DEBUG", "DIGEST"]);
     for key in ["a", "b"] {
-        let refused = log.send(Message { key, source: 9, text: key, ..Message::default() }).await;
+        let refused = log
+            .send(Message {
+                key,
+                source: 9,
+                text: key,
+                ..Message::default()
+            })
+            .await;
         assert_eq!(refused, Err(Refusal::NewerLayout), "{key}");
     }
     assert_eq!(log.server.text(&["DEBUG", "DIGEST"]), before);
-    assert!(reader::read(&log.link, &room(), Span::Newest, 1).await.is_err());
+    assert!(
+        reader::read(&log.link, &room(), Span::Newest, 1)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_keeps_about_as_many_entries_as_asked_for() {
     let log = Log::start_with(&[], |options| options.history_entries = 100);
     let answers: Vec<_> = (0..1000).map(|n| n.to_string()).collect();
-    let answers: Vec<_> =
-        answers.iter().map(|text| log.post(Message { key: text, text, ..Message::default() })).collect();
+    let answers: Vec<_> = answers
+        .iter()
+        .map(|text| {
+            log.post(Message {
+                key: text,
+                text,
+                ..Message::default()
+            })
+        })
+        .collect();
     for pending in answers {
         answer(pending).await.unwrap();
     }
     let snapshot = log.read(Span::After(0), 1000).await;
-    assert!((100..=300).contains(&snapshot.entries.len()), "{}", snapshot.entries.len());
-    assert_eq!((snapshot.first, snapshot.end), (snapshot.entries[0].seq, 1000));
+    assert!(
+        (100..=300).contains(&snapshot.entries.len()),
+        "{}",
+        snapshot.entries.len()
+    );
+    assert_eq!(
+        (snapshot.first, snapshot.end),
+        (snapshot.entries[0].seq, 1000)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -313,8 +440,16 @@ async fn every_key_of_a_room_expires() {
     let left = |key: &str| from_redis_value::<i64>(log.server.run(&["PTTL", key])).unwrap();
     let (kept, moment) = (i64::try_from(keep.as_millis()).unwrap(), 10_000);
     for key in &keys {
-        let expected = if key.ends_with(":log") || key.ends_with(":meta") { kept } else { 600_000 };
-        assert!(left(key) <= expected + 1000 && left(key) > expected / 2 - moment, "{key}: {}", left(key));
+        let expected = if key.ends_with(":log") || key.ends_with(":meta") {
+            kept
+        } else {
+            600_000
+        };
+        assert!(
+            left(key) <= expected + 1000 && left(key) > expected / 2 - moment,
+            "{key}: {}",
+            left(key)
+        );
     }
     log.server.run(&["PEXPIRE", &log.key("log"), "100000"]);
     log.server.run(&["HSET", &log.key("meta"), "at", "1"]);
@@ -326,9 +461,19 @@ async fn every_key_of_a_room_expires() {
 async fn retried(log: &Log, text: &str) -> Accepted {
     let patience = Instant::now() + PATIENCE;
     loop {
-        match log.send(Message { key: text, text, ..Message::default() }).await {
+        match log
+            .send(Message {
+                key: text,
+                text,
+                ..Message::default()
+            })
+            .await
+        {
             Ok(accepted) => return accepted,
-            Err(refusal) => assert!(refusal.is_retryable() && Instant::now() < patience, "{refusal}"),
+            Err(refusal) => assert!(
+                refusal.is_retryable() && Instant::now() < patience,
+                "{refusal}"
+            ),
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

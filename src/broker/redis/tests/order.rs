@@ -7,7 +7,9 @@ use super::*;
 /// A sender that keeps the protocol's rule: all that is unsettled is sent again, in order, before anything new.
 async fn page(log: &Log, room: &str, source: u64, count: usize) {
     let author = format!("user {source}");
-    let texts: Vec<String> = (0..count).map(|number| format!("{source}-{number:04}")).collect();
+    let texts: Vec<String> = (0..count)
+        .map(|number| format!("{source}-{number:04}"))
+        .collect();
     let mut unsettled: Vec<&str> = Vec::new();
     let mut fresh = texts.iter();
     let patience = Instant::now() + 6 * PATIENCE;
@@ -16,14 +18,25 @@ async fn page(log: &Log, room: &str, source: u64, count: usize) {
         if unsettled.is_empty() {
             return;
         }
-        let post = |text: &&str| log.post(Message { room, source, author: &author, key: text, text });
+        let post = |text: &&str| {
+            log.post(Message {
+                room,
+                source,
+                author: &author,
+                key: text,
+                text,
+            })
+        };
         let answers: Vec<Answer> = unsettled.iter().map(post).collect();
         let mut left = Vec::new();
         for (text, pending) in unsettled.into_iter().zip(answers) {
             match answer(pending).await {
                 Ok(_) => {}
                 Err(refusal) => {
-                    assert!(refusal.is_retryable() && Instant::now() < patience, "{text}: {refusal}");
+                    assert!(
+                        refusal.is_retryable() && Instant::now() < patience,
+                        "{text}: {refusal}"
+                    );
                     left.push(text);
                 }
             }
@@ -38,12 +51,24 @@ async fn page(log: &Log, room: &str, source: u64, count: usize) {
 /// Asserts that a room's log holds `count` messages of each source, once and in order.
 async fn assert_order(log: &Log, room: &str, sources: &[u64], count: usize) {
     let room = RoomName::trusted(room);
-    let snapshot = reader::read(&log.link, &room, Span::After(0), 100_000).await.unwrap();
-    let texts: Vec<&str> = snapshot.entries.iter().map(|entry| str::from_utf8(&entry.m).unwrap()).collect();
+    let snapshot = reader::read(&log.link, &room, Span::After(0), 100_000)
+        .await
+        .unwrap();
+    let texts: Vec<&str> = snapshot
+        .entries
+        .iter()
+        .map(|entry| str::from_utf8(&entry.m).unwrap())
+        .collect();
     assert_eq!(texts.len(), sources.len() * count);
     for source in sources {
-        let own: Vec<&str> = texts.iter().copied().filter(|text| text.starts_with(&format!("{source}-"))).collect();
-        let expected: Vec<String> = (0..count).map(|number| format!("{source}-{number:04}")).collect();
+        let own: Vec<&str> = texts
+            .iter()
+            .copied()
+            .filter(|text| text.starts_with(&format!("{source}-")))
+            .collect();
+        let expected: Vec<String> = (0..count)
+            .map(|number| format!("{source}-{number:04}"))
+            .collect();
         assert_eq!(own, expected, "source {source}");
     }
 }
@@ -53,7 +78,9 @@ async fn under(log: &Log, count: usize, mut disturb: impl FnMut(usize) + Send) {
     let (sources, done) = ([1, 2, 3, 4], AtomicBool::new(false));
     let sending = async {
         let rooms = ["lobby", "other"];
-        let pages = rooms.iter().flat_map(|room| sources.map(|source| page(log, room, source, count)));
+        let pages = rooms
+            .iter()
+            .flat_map(|room| sources.map(|source| page(log, room, source, count)));
         futures_util::future::join_all(pages).await;
         done.store(true, Ordering::Release);
     };
@@ -131,12 +158,24 @@ async fn a_full_queue_keeps_the_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_refusal_all_later_ones_share_it_until_the_first_comes_again() {
     let log = Log::start();
-    let send = |key| log.send(Message { key, text: key, ..Message::default() });
+    let send = |key| {
+        log.send(Message {
+            key,
+            text: key,
+            ..Message::default()
+        })
+    };
     log.server.run(&["CONFIG", "SET", "maxmemory", "1"]);
     assert_eq!(send("a").await, Err(Refusal::RedisFull));
     log.server.run(&["CONFIG", "SET", "maxmemory", "0"]);
     assert_eq!(send("b").await, Err(Refusal::RedisFull));
-    let other = Message { source: 2, author: "bob", key: "c", text: "c", ..Message::default() };
+    let other = Message {
+        source: 2,
+        author: "bob",
+        key: "c",
+        text: "c",
+        ..Message::default()
+    };
     assert_eq!(log.send(other).await.unwrap().seq, 1);
     assert_eq!(send("a").await.unwrap().seq, 2);
     assert_eq!(send("b").await.unwrap().seq, 3);
@@ -145,7 +184,13 @@ async fn after_a_refusal_all_later_ones_share_it_until_the_first_comes_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_left_starts_anew() {
     let log = Log::start();
-    let send = |key| log.send(Message { key, text: key, ..Message::default() });
+    let send = |key| {
+        log.send(Message {
+            key,
+            text: key,
+            ..Message::default()
+        })
+    };
     for room in [Some(room()), None] {
         log.server.run(&["CONFIG", "SET", "maxmemory", "1"]);
         assert_eq!(send("a").await, Err(Refusal::RedisFull));
@@ -165,7 +210,13 @@ async fn what_does_not_fit_into_the_queue_is_overloaded_with_all_that_follows() 
     log.say("before").await;
     log.server.signal("STOP");
     let texts: Vec<String> = (0..200).map(|number| number.to_string()).collect();
-    let send = |text: &String| log.post(Message { key: text, text, ..Message::default() });
+    let send = |text: &String| {
+        log.post(Message {
+            key: text,
+            text,
+            ..Message::default()
+        })
+    };
     let answers: Vec<Answer> = texts.iter().map(send).collect();
     log.server.signal("CONT");
     let mut results = Vec::new();
@@ -174,9 +225,36 @@ async fn what_does_not_fit_into_the_queue_is_overloaded_with_all_that_follows() 
     }
     let accepted = results.iter().take_while(|result| result.is_ok()).count();
     assert!(accepted < 100, "{accepted}");
-    assert!(results[accepted..].iter().all(|result| *result == Err(Refusal::Overloaded)), "{results:?}");
-    assert_eq!(log.send(Message { key: "new", ..Message::default() }).await, Err(Refusal::Overloaded));
+    assert!(
+        results[accepted..]
+            .iter()
+            .all(|result| *result == Err(Refusal::Overloaded)),
+        "{results:?}"
+    );
+    assert_eq!(
+        log.send(Message {
+            key: "new",
+            ..Message::default()
+        })
+        .await,
+        Err(Refusal::Overloaded)
+    );
     let first = &texts[accepted];
-    assert!(log.send(Message { key: first, text: first, ..Message::default() }).await.is_ok());
-    assert!(log.send(Message { key: "new", ..Message::default() }).await.is_ok());
+    assert!(
+        log.send(Message {
+            key: first,
+            text: first,
+            ..Message::default()
+        })
+        .await
+        .is_ok()
+    );
+    assert!(
+        log.send(Message {
+            key: "new",
+            ..Message::default()
+        })
+        .await
+        .is_ok()
+    );
 }

@@ -30,7 +30,11 @@ async fn each_span_answers_ascending_and_tells_whether_there_is_more() {
     ];
     for (span, limit, expected, more) in rows {
         let snapshot = log.read(span, limit).await;
-        assert_eq!((seqs(&snapshot), snapshot.more), (expected.to_vec(), more), "{span:?} {limit}");
+        assert_eq!(
+            (seqs(&snapshot), snapshot.more),
+            (expected.to_vec(), more),
+            "{span:?} {limit}"
+        );
         assert_eq!((snapshot.first, snapshot.end), (1, 6));
     }
 }
@@ -58,15 +62,33 @@ async fn broken_entries_break_nothing() {
     ] {
         log.server.run(&[&["XADD", &key], entry].concat());
     }
-    log.server.run_bytes(&[b"XADD", key.as_bytes(), b"7-0", b"e", b"\xff", b"at", b"1", b"m", b"\xff\x00"]);
+    log.server.run_bytes(&[
+        b"XADD",
+        key.as_bytes(),
+        b"7-0",
+        b"e",
+        b"\xff",
+        b"at",
+        b"1",
+        b"m",
+        b"\xff\x00",
+    ]);
     let next = log.say("8").await;
     assert_eq!((next.seq, &next.epoch), (8, &first.epoch));
-    let entry = |seq, at, m: &'static [u8]| Entry { epoch: first.epoch.clone(), seq, at, m: Bytes::from_static(m) };
+    let entry = |seq, at, m: &'static [u8]| Entry {
+        epoch: first.epoch.clone(),
+        seq,
+        at,
+        m: Bytes::from_static(m),
+    };
     let expected = [
         entry(1, first.at, b"1"),
         entry(2, first.at, b""),
         entry(3, first.at, b"{}"),
-        Entry { epoch: Epoch::parse("other epoch with spaces").unwrap(), ..entry(4, 5, b"") },
+        Entry {
+            epoch: Epoch::parse("other epoch with spaces").unwrap(),
+            ..entry(4, 5, b"")
+        },
         entry(5, 5, b"5"),
         entry(7, 1, b"\xff\x00"),
         entry(8, next.at, b"8"),
@@ -81,13 +103,29 @@ async fn broken_entries_break_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn contents_of_any_bytes_come_back_as_they_went() {
     let log = Log::start();
-    let contents = ["", "\0\r\n$5\r\n", "한국어 🦀 \"quotes\" \\", &"x".repeat(300 * 1024)];
+    let contents = [
+        "",
+        "\0\r\n$5\r\n",
+        "한국어 🦀 \"quotes\" \\",
+        &"x".repeat(300 * 1024),
+    ];
     for (number, text) in contents.iter().enumerate() {
         let key = number.to_string();
-        log.send(Message { key: &key, text, ..Message::default() }).await.unwrap();
+        log.send(Message {
+            key: &key,
+            text,
+            ..Message::default()
+        })
+        .await
+        .unwrap();
     }
     let read = log.all().await;
-    assert_eq!(read.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(), contents);
+    assert_eq!(
+        read.iter()
+            .map(|(_, text)| text.as_str())
+            .collect::<Vec<_>>(),
+        contents
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +134,11 @@ async fn a_read_without_an_answer_ends_in_time() {
     log.say("1").await;
     log.server.signal("STOP");
     let began = Instant::now();
-    assert!(reader::read(&log.link, &room(), Span::Newest, 1).await.is_err());
+    assert!(
+        reader::read(&log.link, &room(), Span::Newest, 1)
+            .await
+            .is_err()
+    );
     assert!(began.elapsed() < 2 * SHORT, "{:?}", began.elapsed());
     log.server.signal("CONT");
 }
@@ -104,11 +146,26 @@ async fn a_read_without_an_answer_ends_in_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_identity_key_stays() {
     let log = Log::start();
-    let (first, second) = (Bytes::from_static(b"\x00first\xff"), Bytes::from_static(b"second"));
-    assert_eq!(super::super::identity::key(&log.link, &first).await.unwrap(), first);
-    assert_eq!(super::super::identity::key(&log.link, &second).await.unwrap(), first);
+    let (first, second) = (
+        Bytes::from_static(b"\x00first\xff"),
+        Bytes::from_static(b"second"),
+    );
+    assert_eq!(
+        super::super::identity::key(&log.link, &first)
+            .await
+            .unwrap(),
+        first
+    );
+    assert_eq!(
+        super::super::identity::key(&log.link, &second)
+            .await
+            .unwrap(),
+        first
+    );
     log.server.run(&["FLUSHALL"]);
     log.server.run(&["CONFIG", "SET", "maxmemory", "1"]);
-    let refused = super::super::identity::key(&log.link, &second).await.unwrap_err();
+    let refused = super::super::identity::key(&log.link, &second)
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("maxmemory"), "{refused}");
 }

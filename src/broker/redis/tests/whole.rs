@@ -24,11 +24,18 @@ fn node(name: &str, options: &Options) -> (Arc<RedisBroker>, Arc<Recorder>) {
     };
     let events = Arc::new(Recorder::default());
     let sink: Arc<dyn Sink> = Arc::clone(&events) as Arc<dyn Sink>;
-    (RedisBroker::start(options, node, sink, Arc::new(Metrics::new())).unwrap(), events)
+    (
+        RedisBroker::start(options, node, sink, Arc::new(Metrics::new())).unwrap(),
+        events,
+    )
 }
 
 fn user(name: &str) -> User {
-    User { id: UserId::parse(name).unwrap(), name: UserName::trusted(name), bot: None }
+    User {
+        id: UserId::parse(name).unwrap(),
+        name: UserName::trusted(name),
+        bot: None,
+    }
 }
 
 async fn publish(broker: &RedisBroker, text: &str) -> Result<Accepted, Refusal> {
@@ -48,7 +55,8 @@ async fn publish(broker: &RedisBroker, text: &str) -> Result<Accepted, Refusal> 
 
 /// Lets two nodes do everything that nodes do.
 async fn live(options: &Options, server: &RedisServer) {
-    let ((first, first_events), (second, second_events)) = (node("first", options), node("second", options));
+    let ((first, first_events), (second, second_events)) =
+        (node("first", options), node("second", options));
     for (broker, events) in [(&first, &first_events), (&second, &second_events)] {
         events.expect_up().await;
         assert_eq!(*broker.health().borrow(), Health::Up);
@@ -63,25 +71,52 @@ async fn live(options: &Options, server: &RedisServer) {
     server.run(&["DEL", "madang:{lobby}:meta"]);
     let next = publish(&second, "again").await.unwrap();
     assert_eq!(next.seq, 2);
-    assert_eq!(second.read(room(), Span::After(0), 10).await.unwrap().entries.len(), 2);
+    assert_eq!(
+        second
+            .read(room(), Span::After(0), 10)
+            .await
+            .unwrap()
+            .entries
+            .len(),
+        2
+    );
     assert!(first.now_ms().abs_diff(next.at) < 5000);
     first.ephemeral(&room(), Ephemeral::Typing { user: user("ann") });
-    second_events.expect("typing", |event| matches!(event, Event::Ephemeral { .. })).await;
-    first.presence(room(), vec![PresenceChange::Here(user("ann")), PresenceChange::Here(user("bob"))]);
+    second_events
+        .expect("typing", |event| matches!(event, Event::Ephemeral { .. }))
+        .await;
+    first.presence(
+        room(),
+        vec![
+            PresenceChange::Here(user("ann")),
+            PresenceChange::Here(user("bob")),
+        ],
+    );
     first.presence(room(), vec![PresenceChange::Gone(user("bob").id)]);
-    let here = |event: &Event| matches!(event, Event::Ephemeral { ephemeral: Ephemeral::Presence { joined, .. }, .. }
-        if joined.contains(&user("ann")));
+    let here = |event: &Event| {
+        matches!(event, Event::Ephemeral { ephemeral: Ephemeral::Presence { joined, .. }, .. }
+        if joined.contains(&user("ann")))
+    };
     second_events.expect("ann is here", here).await;
-    assert_eq!(second.roster(room(), None, 10).await.unwrap().members, [user("ann")]);
+    assert_eq!(
+        second.roster(room(), None, 10).await.unwrap().members,
+        [user("ann")]
+    );
     let key = Bytes::from_static(b"key");
     assert_eq!(first.identity_key(key.clone()).await.unwrap(), key);
-    second_events.expect_probed(&room(), &Position::new(next.epoch, 2)).await;
+    second_events
+        .expect_probed(&room(), &Position::new(next.epoch, 2))
+        .await;
     first.unsubscribe(room(), 1);
     first.stop().await;
     assert_eq!(publish(&first, "late").await, Err(Refusal::Unavailable));
-    let gone = |event: &Event| matches!(event, Event::Ephemeral { ephemeral: Ephemeral::Presence { left, .. }, .. }
-        if left.contains(&user("ann").id));
-    second_events.expect("ann is gone with her node", gone).await;
+    let gone = |event: &Event| {
+        matches!(event, Event::Ephemeral { ephemeral: Ephemeral::Presence { left, .. }, .. }
+        if left.contains(&user("ann").id))
+    };
+    second_events
+        .expect("ann is gone with her node", gone)
+        .await;
     second.stop().await;
 }
 
@@ -93,18 +128,23 @@ async fn the_listed_rights_are_enough_and_nothing_else_is_sent() {
     server.run(&user.into_iter().chain(rule.split(' ')).collect::<Vec<_>>());
     let mut options = server.options();
     options.redis.username = Some("chat".to_owned());
-    options.redis.url.as_mut().unwrap().password = Some(crate::config::Secret::new("any".to_owned()));
+    options.redis.url.as_mut().unwrap().password =
+        Some(crate::config::Secret::new("any".to_owned()));
     (options.lease, options.debounce) = (Duration::from_secs(1), SHORT);
     // Four probes refresh a room's expiry in this time.
     options.history_keep = Duration::from_secs(10);
     let mut monitor = server.connection();
-    monitor.send_packed_command(&redis::cmd("MONITOR").get_packed_command()).unwrap();
+    monitor
+        .send_packed_command(&redis::cmd("MONITOR").get_packed_command())
+        .unwrap();
     monitor.recv_response().unwrap();
     live(&options, &server).await;
     server.run(&["ECHO", "the end"]);
     let mut sent = BTreeSet::new();
     loop {
-        let Value::SimpleString(line) = monitor.recv_response().unwrap() else { continue };
+        let Value::SimpleString(line) = monitor.recv_response().unwrap() else {
+            continue;
+        };
         // `<time> [<database> <address>] "<command>" "<argument>" …`
         let words: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
         if words == ["ECHO", "the end"] {
@@ -121,9 +161,14 @@ async fn the_listed_rights_are_enough_and_nothing_else_is_sent() {
     assert!(denied.is_empty(), "{denied:?}");
     let listed: BTreeSet<String> = RIGHTS.iter().map(|command| (*command).to_owned()).collect();
     // Sent only with a database, with replicas, and to ask an idle wire.
-    let seldom = ["ping", "select", "unwatch", "wait"].map(str::to_owned).into();
+    let seldom = ["ping", "select", "unwatch", "wait"]
+        .map(str::to_owned)
+        .into();
     let unlisted: Vec<_> = sent.difference(&listed).collect();
     assert!(unlisted.is_empty(), "sent but not listed: {unlisted:?}");
-    let unsent: Vec<_> = listed.difference(&sent).filter(|command| !BTreeSet::contains(&seldom, *command)).collect();
+    let unsent: Vec<_> = listed
+        .difference(&sent)
+        .filter(|command| !BTreeSet::contains(&seldom, *command))
+        .collect();
     assert!(unsent.is_empty(), "listed but not sent: {unsent:?}");
 }

@@ -23,8 +23,16 @@ pub(super) struct Log {
 
 /// Returns the log of these epochs that keeps all entries from 1 to `end`.
 pub(super) fn log(epochs: &[(&str, u64)], end: u64) -> Log {
-    let epochs: Vec<_> = epochs.iter().map(|(name, first)| (epoch(name), *first)).collect();
-    Log { chain: Chain::new(epochs.clone()), epochs, kept: vec![1..=end], end }
+    let epochs: Vec<_> = epochs
+        .iter()
+        .map(|(name, first)| (epoch(name), *first))
+        .collect();
+    Log {
+        chain: Chain::new(epochs.clone()),
+        epochs,
+        kept: vec![1..=end],
+        end,
+    }
 }
 
 impl Log {
@@ -35,13 +43,34 @@ impl Log {
     }
 
     fn read(&self, span: Span, limit: usize) -> Snapshot {
-        let Span::After(after) = span else { panic!("a room reads forward") };
-        let epoch_at = |seq| self.epochs.iter().rev().find(|(_, first)| *first <= seq).map(|(epoch, _)| epoch);
-        let kept = self.kept.iter().cloned().flatten().filter(|seq| *seq > after);
-        let mut entries: Vec<_> = kept.map(|seq| entry(epoch_at(seq).unwrap(), seq, 0)).collect();
+        let Span::After(after) = span else {
+            panic!("a room reads forward")
+        };
+        let epoch_at = |seq| {
+            self.epochs
+                .iter()
+                .rev()
+                .find(|(_, first)| *first <= seq)
+                .map(|(epoch, _)| epoch)
+        };
+        let kept = self
+            .kept
+            .iter()
+            .cloned()
+            .flatten()
+            .filter(|seq| *seq > after);
+        let mut entries: Vec<_> = kept
+            .map(|seq| entry(epoch_at(seq).unwrap(), seq, 0))
+            .collect();
         let more = entries.len() > limit;
         entries.truncate(limit);
-        Snapshot { chain: self.chain.clone(), first: 0, end: self.end, entries, more }
+        Snapshot {
+            chain: self.chain.clone(),
+            first: 0,
+            end: self.end,
+            entries,
+            more,
+        }
     }
 }
 
@@ -58,7 +87,12 @@ impl Bench {
     pub(super) fn new() -> Self {
         let mut room = Room::new(RoomName::parse("yard").unwrap(), Arc::new(Metrics::new()));
         room.subscribed();
-        Self { room, now: Instant::now(), request: None, seats: 0 }
+        Self {
+            room,
+            now: Instant::now(),
+            request: None,
+            seats: 0,
+        }
     }
 
     /// Makes a room that stands at the end of a log.
@@ -73,7 +107,12 @@ impl Bench {
         self.join_with(after, 1000, usize::MAX)
     }
 
-    pub(super) fn join_with(&mut self, after: Option<(&str, u64)>, limit: usize, bound: usize) -> Arc<Desk> {
+    pub(super) fn join_with(
+        &mut self,
+        after: Option<(&str, u64)>,
+        limit: usize,
+        bound: usize,
+    ) -> Arc<Desk> {
         let desk = self.knock(after, limit, bound);
         if self.room.begin_roster(self.now) {
             self.room.roster(Ok(Roster::default()), self.now);
@@ -82,11 +121,22 @@ impl Bench {
     }
 
     /// Lets somebody join without answering the roster.
-    pub(super) fn knock(&mut self, after: Option<(&str, u64)>, limit: usize, bound: usize) -> Arc<Desk> {
+    pub(super) fn knock(
+        &mut self,
+        after: Option<(&str, u64)>,
+        limit: usize,
+        bound: usize,
+    ) -> Arc<Desk> {
         self.seats += 1;
         let desk = Desk::new(self.seats, bound);
         let after = after.map(|(name, seq)| position(name, seq));
-        self.room.join(desk.clone(), RequestId::from(self.seats), after, limit, self.now);
+        self.room.join(
+            desk.clone(),
+            RequestId::from(self.seats),
+            after,
+            limit,
+            self.now,
+        );
         desk
     }
 
@@ -94,21 +144,29 @@ impl Bench {
     pub(super) fn begin(&mut self) -> Option<u64> {
         let request = self.room.begin_read(self.now)?;
         self.request = Some((request.number, request.span));
-        let Span::After(after) = request.span else { panic!("a room reads forward") };
+        let Span::After(after) = request.span else {
+            panic!("a room reads forward")
+        };
         Some(after)
     }
 
     /// Answers the read under way with at most `limit` entries.
     pub(super) fn answer(&mut self, log: &Log, limit: usize) {
         let (number, span) = self.request.take().expect("a read is under way");
-        assert_eq!(self.room.read(number, Ok(log.read(span, limit)), self.now), None);
+        assert_eq!(
+            self.room.read(number, Ok(log.read(span, limit)), self.now),
+            None
+        );
     }
 
     /// Fails the read under way; returns after how long the next may begin.
     pub(super) fn fail(&mut self) -> Duration {
         let (number, _) = self.request.take().expect("a read is under way");
         let result = Err(Unavailable("no answer".to_owned()));
-        self.room.read(number, result, self.now).expect("a read that failed is repeated") - self.now
+        self.room
+            .read(number, result, self.now)
+            .expect("a read that failed is repeated")
+            - self.now
     }
 
     /// Answers the read that the room asks for.
@@ -135,7 +193,11 @@ impl Bench {
 
     /// Asserts that the room asks for nothing.
     pub(super) fn rests(&mut self) {
-        assert_eq!(self.begin(), None, "the room asks for a read that nobody needs");
+        assert_eq!(
+            self.begin(),
+            None,
+            "the room asks for a read that nobody needs"
+        );
     }
 }
 
@@ -146,15 +208,30 @@ pub(super) fn told(desk: &Desk) -> Vec<String> {
 
 fn take(desk: &Desk) -> (Vec<String>, bool) {
     let (frames, goes_on) = desk.take(usize::MAX);
-    (frames.iter().map(|frame| words(&Told::read(frame))).collect(), goes_on)
+    (
+        frames
+            .iter()
+            .map(|frame| words(&Told::read(frame)))
+            .collect(),
+        goes_on,
+    )
 }
 
 fn words(told: &Told) -> String {
-    let name = |epoch: &Option<Epoch>| epoch.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+    let name = |epoch: &Option<Epoch>| {
+        epoch
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), ToString::to_string)
+    };
     match told {
         Told::Joined { epoch, seq } => format!("joined {} {seq}", name(epoch)),
         Told::Message { epoch, seq, .. } => format!("{epoch} {seq}"),
-        Told::Gap { epoch, from, to, reason } => format!("{reason} {epoch} {from}-{to}"),
+        Told::Gap {
+            epoch,
+            from,
+            to,
+            reason,
+        } => format!("{reason} {epoch} {from}-{to}"),
         Told::Epoch { epoch, from } => format!("withdrawn from {from}, {}", name(epoch)),
         Told::Error { code } => format!("error {code}"),
     }
@@ -166,5 +243,8 @@ fn epoch(name: &str) -> Epoch {
 
 /// Returns a position; the epoch `none` is null.
 pub(super) fn position(name: &str, seq: u64) -> Position {
-    Position { epoch: (name != "none").then(|| epoch(name)), seq }
+    Position {
+        epoch: (name != "none").then(|| epoch(name)),
+        seq,
+    }
 }

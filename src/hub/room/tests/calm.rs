@@ -24,11 +24,18 @@ impl World {
         for guest in 0..self.guests.len() {
             if self.seat(guest).is_none() {
                 let node = self.dice.index(self.nodes.len());
-                let limit = if self.dice.hits(20) { 1 + self.dice.index(6) } else { 1000 };
+                let limit = if self.dice.hits(20) {
+                    1 + self.dice.index(6)
+                } else {
+                    1000
+                };
                 self.join(guest, node, limit, 1);
             }
         }
-        self.guests.iter().filter_map(|guest| guest.place.as_ref()).for_each(|place| place.desk.widen());
+        self.guests
+            .iter()
+            .filter_map(|guest| guest.place.as_ref())
+            .for_each(|place| place.desk.widen());
         for node in &mut self.nodes {
             node.come_up();
             node.reads = 0;
@@ -78,16 +85,32 @@ impl World {
     fn is_quiet(&self) -> bool {
         let is_read = |desk: &super::desk::Desk| desk.has_joined() && !desk.is_busy();
         self.nodes.iter().all(super::node::Node::is_quiet)
-            && self.guests.iter().all(|guest| guest.place.as_ref().is_some_and(|place| is_read(&place.desk)))
+            && self.guests.iter().all(|guest| {
+                guest
+                    .place
+                    .as_ref()
+                    .is_some_and(|place| is_read(&place.desk))
+            })
     }
 
     fn check_nodes(&self) {
         for (index, node) in self.nodes.iter().enumerate() {
-            assert!(node.reads <= MAX_READS, "node {index} reads without end: {}", node.reads);
+            assert!(
+                node.reads <= MAX_READS,
+                "node {index} reads without end: {}",
+                node.reads
+            );
             if let Some(room) = &node.room {
                 let position = room.position().unwrap();
-                assert_eq!(position.seq, self.end(), "node {index} does not stand at the end: {position:?}");
-                let is_live = room.members.iter().all(|member| matches!(member.stage, Stage::Live));
+                assert_eq!(
+                    position.seq,
+                    self.end(),
+                    "node {index} does not stand at the end: {position:?}"
+                );
+                let is_live = room
+                    .members
+                    .iter()
+                    .all(|member| matches!(member.stage, Stage::Live));
                 assert!(is_live, "node {index} has members that are not live");
             }
         }
@@ -96,22 +119,42 @@ impl World {
     fn check_page(&self, guest: usize) {
         let page = &self.guests[guest].page;
         let position = page.position().unwrap();
-        assert_eq!(position.seq, self.end(), "page {guest} does not stand at the end: {position:?}");
+        assert_eq!(
+            position.seq,
+            self.end(),
+            "page {guest} does not stand at the end: {position:?}"
+        );
         for (seq, (epoch, key)) in self.keys.entries() {
             let shown = page.shown.get(&seq);
             if shown.is_none() {
-                assert!(page.lacks(seq), "page {guest} misses {seq} without having been told");
+                assert!(
+                    page.lacks(seq),
+                    "page {guest} misses {seq} without having been told"
+                );
             }
-            assert!(shown.is_none_or(|shown| *shown == (epoch.clone(), *key)), "page {guest} shows {shown:?} at {seq}");
+            assert!(
+                shown.is_none_or(|shown| *shown == (epoch.clone(), *key)),
+                "page {guest} shows {shown:?} at {seq}"
+            );
         }
         if !self.is_meta_lost {
             self.check_withdrawn(guest);
         }
-        assert!(page.short_skips == 0 || self.is_rewound(), "page {guest} was told more than the limit");
+        assert!(
+            page.short_skips == 0 || self.is_rewound(),
+            "page {guest} was told more than the limit"
+        );
         match self.weather {
-            Weather::Gentle => assert_eq!(page.losses, 0, "page {guest} is told of a loss that was none"),
+            Weather::Gentle => assert_eq!(
+                page.losses, 0,
+                "page {guest} is told of a loss that was none"
+            ),
             Weather::Dry => {
-                let trimmed = |seq| page.gaps.iter().any(|gap| gap.is_trimmed && (gap.from..=gap.to).contains(&seq));
+                let trimmed = |seq| {
+                    page.gaps
+                        .iter()
+                        .any(|gap| gap.is_trimmed && (gap.from..=gap.to).contains(&seq))
+                };
                 let there = self.keys.entries().find(|(seq, _)| trimmed(*seq));
                 assert_eq!(there, None, "page {guest} was told that this is gone");
             }
@@ -128,8 +171,15 @@ impl World {
     fn check_withdrawn(&self, guest: usize) {
         let chain = self.keys.chain();
         for (seq, (epoch, key)) in &self.guests[guest].page.shown {
-            let numbered = chain.iter().rev().find(|(_, first)| first <= seq).map(|(epoch, _)| epoch);
-            assert!(numbered.is_none_or(|now| now == epoch), "page {guest} shows {key} at {epoch} {seq}, withdrawn");
+            let numbered = chain
+                .iter()
+                .rev()
+                .find(|(_, first)| first <= seq)
+                .map(|(epoch, _)| epoch);
+            assert!(
+                numbered.is_none_or(|now| now == epoch),
+                "page {guest} shows {key} at {epoch} {seq}, withdrawn"
+            );
         }
     }
 }

@@ -26,8 +26,14 @@ pub(super) struct Desk {
 impl Desk {
     /// Makes a seat whose outbox takes `bound` frames of streams.
     pub(super) fn new(id: u64, bound: usize) -> Arc<Self> {
-        let state = State { bound, ..State::default() };
-        Arc::new(Self { id: SeatId(id), state: Mutex::new(state) })
+        let state = State {
+            bound,
+            ..State::default()
+        };
+        Arc::new(Self {
+            id: SeatId(id),
+            state: Mutex::new(state),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -79,7 +85,11 @@ impl Seat for Desk {
 
     fn user(&self) -> User {
         let id = UserId::parse(&format!("u{}", self.id.0)).unwrap();
-        User { id, name: UserName::parse("Ann").unwrap(), bot: None }
+        User {
+            id,
+            name: UserName::parse("Ann").unwrap(),
+            bot: None,
+        }
     }
 
     fn answer(&self, frame: Frame) {
@@ -94,9 +104,17 @@ impl Seat for Desk {
     fn stream(&self, _: &RoomName, lines: &[Line]) -> usize {
         let mut state = self.state();
         assert!(state.has_joined, "the stream begins before `joined`");
-        assert!(!state.is_expelled, "the stream goes on after the membership was given up");
-        let taken = state.bound.saturating_sub(state.queue.len()).min(lines.len());
-        state.queue.extend(lines[..taken].iter().map(|line| line.frame.clone()));
+        assert!(
+            !state.is_expelled,
+            "the stream goes on after the membership was given up"
+        );
+        let taken = state
+            .bound
+            .saturating_sub(state.queue.len())
+            .min(lines.len());
+        state
+            .queue
+            .extend(lines[..taken].iter().map(|line| line.frame.clone()));
         state.is_paused |= taken < lines.len();
         taken
     }

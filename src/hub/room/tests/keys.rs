@@ -55,19 +55,31 @@ pub(super) struct Keys {
 impl Keys {
     /// Returns true if a publish now would notice every rewind that matters, as the contract promises.
     pub(super) fn is_seen(&self, lineage: u64, delivered: &HashMap<Epoch, u64>) -> bool {
-        let (Some(meta), Some(log)) = (&self.now.meta, &self.now.log) else { return true };
-        let was_issued = self.highest.get(&meta.epoch).is_some_and(|highest| *highest > log.last);
+        let (Some(meta), Some(log)) = (&self.now.meta, &self.now.log) else {
+            return true;
+        };
+        let was_issued = self
+            .highest
+            .get(&meta.epoch)
+            .is_some_and(|highest| *highest > log.last);
         !was_issued || self.is_rewound(lineage, delivered)
     }
 
     fn is_rewound(&self, lineage: u64, delivered: &HashMap<Epoch, u64>) -> bool {
-        let (Some(meta), Some(log)) = (&self.now.meta, &self.now.log) else { return true };
+        let (Some(meta), Some(log)) = (&self.now.meta, &self.now.log) else {
+            return true;
+        };
         let high = delivered.get(&meta.epoch).copied().unwrap_or(0);
         meta.lineage != lineage || log.last < meta.seq || log.last < high
     }
 
     /// Publishes a batch in one call; returns the new entries.
-    pub(super) fn publish(&mut self, lineage: u64, delivered: &HashMap<Epoch, u64>, batch: &[Key]) -> Vec<Entry> {
+    pub(super) fn publish(
+        &mut self,
+        lineage: u64,
+        delivered: &HashMap<Epoch, u64>,
+        batch: &[Key],
+    ) -> Vec<Entry> {
         let begins = self.is_rewound(lineage, delivered);
         let first = self.end() + 1;
         let epoch = match &self.now.meta {
@@ -97,9 +109,21 @@ impl Keys {
         let last = first + added.len() as u64 - 1;
         let log = self.now.log.get_or_insert_default();
         log.last = last;
-        log.entries.extend(added.iter().map(|entry| (entry.seq, (epoch.clone(), key_of(entry)))));
-        self.highest.entry(epoch.clone()).and_modify(|highest| *highest = last.max(*highest)).or_insert(last);
-        self.now.meta = Some(Meta { epoch, chain: chain.split_off(surplus), lineage, seq: last });
+        log.entries.extend(
+            added
+                .iter()
+                .map(|entry| (entry.seq, (epoch.clone(), key_of(entry)))),
+        );
+        self.highest
+            .entry(epoch.clone())
+            .and_modify(|highest| *highest = last.max(*highest))
+            .or_insert(last);
+        self.now.meta = Some(Meta {
+            epoch,
+            chain: chain.split_off(surplus),
+            lineage,
+            seq: last,
+        });
         added
     }
 
@@ -134,14 +158,26 @@ impl Keys {
 
     /// Returns the entries that the log holds.
     pub(super) fn entries(&self) -> impl Iterator<Item = (u64, &(Epoch, Key))> {
-        self.now.log.iter().flat_map(|log| log.entries.iter().map(|(seq, text)| (*seq, text)))
+        self.now
+            .log
+            .iter()
+            .flat_map(|log| log.entries.iter().map(|(seq, text)| (*seq, text)))
     }
 
     /// Answers a read with at most `limit` entries.
     pub(super) fn read(&self, span: Span, limit: usize) -> Snapshot {
-        let Span::After(after) = span else { panic!("a room reads forward") };
-        let entries = self.now.log.iter().flat_map(|log| log.entries.range(after + 1..));
-        let mut found: Vec<_> = entries.take(limit + 1).map(|(seq, (epoch, key))| entry(epoch, *seq, *key)).collect();
+        let Span::After(after) = span else {
+            panic!("a room reads forward")
+        };
+        let entries = self
+            .now
+            .log
+            .iter()
+            .flat_map(|log| log.entries.range(after + 1..));
+        let mut found: Vec<_> = entries
+            .take(limit + 1)
+            .map(|(seq, (epoch, key))| entry(epoch, *seq, *key))
+            .collect();
         let more = found.len() > limit;
         found.truncate(limit);
         Snapshot {
@@ -155,7 +191,9 @@ impl Keys {
 
     /// Returns what the tail probe sees.
     pub(super) fn probe(&self) -> Position {
-        self.now.meta.as_ref().map_or(Position::EMPTY, |meta| Position::new(meta.epoch.clone(), meta.seq))
+        self.now.meta.as_ref().map_or(Position::EMPTY, |meta| {
+            Position::new(meta.epoch.clone(), meta.seq)
+        })
     }
 
     /// Keeps a backup: what a replica has, or a file.
@@ -219,7 +257,12 @@ impl Keys {
 
 /// Makes an entry whose text is its key.
 pub(super) fn entry(epoch: &Epoch, seq: u64, key: Key) -> Entry {
-    Entry { epoch: epoch.clone(), seq, at: seq * 10, m: Bytes::from(format!("{{\"key\":\"{key}\"}}")) }
+    Entry {
+        epoch: epoch.clone(),
+        seq,
+        at: seq * 10,
+        m: Bytes::from(format!("{{\"key\":\"{key}\"}}")),
+    }
 }
 
 fn key_of(entry: &Entry) -> Key {

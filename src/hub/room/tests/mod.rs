@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `stories.rs`, `trouble.rs` | one story per test, step by step |
+//! | `stories.rs`, `trouble.rs`, `losses.rs` | one story per test, step by step |
 //! | `bench.rs` | what the stories are told with |
 //! | `walks.rs` | many random walks, each from a seed that a failure names |
 //! | `world.rs`, `steps.rs`, `calm.rs` | three nodes and their pages; what may happen; what must hold once it is calm |
@@ -17,6 +17,7 @@ mod calm;
 mod desk;
 mod dice;
 mod keys;
+mod losses;
 mod node;
 mod page;
 mod steps;

@@ -16,7 +16,12 @@ use crate::protocol::{Epoch, Position, RoomName, UserId};
 use crate::telemetry::Metrics;
 
 /// Small, so that what members miss is often not in it any more.
-const TAIL: Bounds = Bounds { rest_lines: 3, rest_bytes: 1 << 20, held_lines: 8, held_bytes: 1 << 20 };
+const TAIL: Bounds = Bounds {
+    rest_lines: 3,
+    rest_bytes: 1 << 20,
+    held_lines: 8,
+    held_bytes: 1 << 20,
+};
 /// Small, so that it is often full.
 const MAX_PARKED: usize = 10;
 
@@ -117,7 +122,8 @@ impl Node {
     pub(super) fn go_down(&mut self, lost: usize) {
         if self.is_up {
             self.is_up = false;
-            self.payloads.truncate(self.payloads.len().saturating_sub(lost));
+            self.payloads
+                .truncate(self.payloads.len().saturating_sub(lost));
             self.changes.push_back(Change::Down);
         }
     }
@@ -137,11 +143,18 @@ impl Node {
             *high = position.seq.max(*high);
         }
         if let Some(request) = room.begin_read(now) {
-            let in_flight = self.flights.iter().filter(|flight| flight.generation == self.generation);
+            let in_flight = self
+                .flights
+                .iter()
+                .filter(|flight| flight.generation == self.generation);
             assert_eq!(in_flight.count(), 0, "two reads at once");
             assert_eq!(room.begin_read(now), None, "a read is asked for twice");
             self.reads += 1;
-            self.flights.push_back(Flight { generation: self.generation, request, snapshot: None });
+            self.flights.push_back(Flight {
+                generation: self.generation,
+                request,
+                snapshot: None,
+            });
         }
         if room.begin_roster(now) {
             self.rosters.push_back(self.generation);
@@ -150,16 +163,32 @@ impl Node {
 
     /// Lets the oldest read see the log, at most `limit` entries of it.
     pub(super) fn see(&mut self, keys: &Keys, limit: usize) {
-        if let Some(flight) = self.flights.iter_mut().find(|flight| flight.snapshot.is_none()) {
+        if let Some(flight) = self
+            .flights
+            .iter_mut()
+            .find(|flight| flight.snapshot.is_none())
+        {
             flight.snapshot = Some(keys.read(flight.request.span, limit));
         }
     }
 
     /// Answers the oldest read that has seen the log.
     pub(super) fn answer(&mut self, fails: bool, now: Instant) {
-        let Some(index) = self.flights.iter().position(|flight| flight.snapshot.is_some()) else { return };
+        let Some(index) = self
+            .flights
+            .iter()
+            .position(|flight| flight.snapshot.is_some())
+        else {
+            return;
+        };
         let flight = self.flights.remove(index).unwrap();
-        let Some(room) = self.room.as_mut().filter(|_| flight.generation == self.generation) else { return };
+        let Some(room) = self
+            .room
+            .as_mut()
+            .filter(|_| flight.generation == self.generation)
+        else {
+            return;
+        };
         let number = flight.request.number;
         let result = match flight.snapshot {
             Some(snapshot) if !fails => {
@@ -169,7 +198,10 @@ impl Node {
             _ => Err(Unavailable("no answer".to_owned())),
         };
         let retry_at = room.read(number, result, now);
-        assert!(retry_at.is_none_or(|at| at <= now + Duration::from_secs(2)), "the pause is too long");
+        assert!(
+            retry_at.is_none_or(|at| at <= now + Duration::from_secs(2)),
+            "the pause is too long"
+        );
     }
 
     /// Repeats the last answer of a read: the room must ignore it.
@@ -182,9 +214,20 @@ impl Node {
     /// Answers the oldest roster read.
     pub(super) fn answer_roster(&mut self, fails: bool, now: Instant) {
         let generation = self.rosters.pop_front();
-        if let Some(room) = self.room.as_mut().filter(|_| generation == Some(self.generation)) {
+        if let Some(room) = self
+            .room
+            .as_mut()
+            .filter(|_| generation == Some(self.generation))
+        {
             let unavailable = Unavailable("no answer".to_owned());
-            room.roster(if fails { Err(unavailable) } else { Ok(Roster::default()) }, now);
+            room.roster(
+                if fails {
+                    Err(unavailable)
+                } else {
+                    Ok(Roster::default())
+                },
+                now,
+            );
         }
     }
 
@@ -192,7 +235,9 @@ impl Node {
     pub(super) fn change(&mut self) {
         let change = self.changes.pop_front();
         match (change, &mut self.room) {
-            (Some(Change::Subscribed(generation)), Some(room)) if generation == self.generation => room.subscribed(),
+            (Some(Change::Subscribed(generation)), Some(room)) if generation == self.generation => {
+                room.subscribed()
+            }
             (Some(Change::Down), Some(room)) => room.unsubscribed(),
             _ => {}
         }

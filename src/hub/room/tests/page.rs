@@ -47,7 +47,11 @@ pub(super) struct Page {
 impl Page {
     /// Makes a page that says it stands at `position` and shows nothing.
     pub(super) fn at(position: Position) -> Self {
-        Self { start: position.seq, position: Some(position), ..Self::default() }
+        Self {
+            start: position.seq,
+            position: Some(position),
+            ..Self::default()
+        }
     }
 
     /// Where the page stands: what it joins with, unless it is new.
@@ -65,17 +69,27 @@ impl Page {
         match told {
             Told::Joined { epoch, seq } => self.joined(epoch.as_ref(), *seq),
             Told::Message { epoch, seq, .. } => self.message(epoch, *seq, told.key().unwrap()),
-            Told::Gap { epoch, from, to, reason } => self.gap(epoch, *from, *to, reason == "trimmed"),
+            Told::Gap {
+                epoch,
+                from,
+                to,
+                reason,
+            } => self.gap(epoch, *from, *to, reason == "trimmed"),
             Told::Epoch { epoch, from } => self.rewind(epoch.as_ref(), *from),
             Told::Error { .. } => self.joining = Joining::No,
         }
     }
 
     fn joined(&mut self, epoch: Option<&Epoch>, seq: u64) {
-        let Joining::Asked(limit) = self.joining else { panic!("nobody asked to join") };
+        let Joining::Asked(limit) = self.joining else {
+            panic!("nobody asked to join")
+        };
         assert_eq!(epoch.is_none(), seq == 0, "{epoch:?} {seq} is no position");
         if self.position.is_none() {
-            *self = Self::at(Position { epoch: epoch.cloned(), seq });
+            *self = Self::at(Position {
+                epoch: epoch.cloned(),
+                seq,
+            });
         }
         let skip_to = limit.map_or(0, |limit| seq.saturating_sub(limit));
         self.joining = Joining::Joined { skip_to };
@@ -83,7 +97,11 @@ impl Page {
 
     fn message(&mut self, epoch: &Epoch, seq: u64, key: Key) {
         let position = self.standing();
-        assert_eq!(seq, position.seq + 1, "a silent jump or a repeat: {key} after {position:?}");
+        assert_eq!(
+            seq,
+            position.seq + 1,
+            "a silent jump or a repeat: {key} after {position:?}"
+        );
         assert!(self.keys.insert(key), "{key} is shown twice");
         self.shown.insert(seq, (epoch.clone(), key));
         self.position = Some(Position::new(epoch.clone(), seq));
@@ -91,22 +109,39 @@ impl Page {
 
     fn gap(&mut self, epoch: &Epoch, from: u64, to: u64, is_trimmed: bool) {
         let position = self.standing();
-        assert_eq!(from, position.seq + 1, "a gap that does not begin behind {position:?}");
+        assert_eq!(
+            from,
+            position.seq + 1,
+            "a gap that does not begin behind {position:?}"
+        );
         assert!(from <= to, "an empty gap: {from} to {to}");
         if !is_trimmed {
-            let Joining::Joined { skip_to } = self.joining else { panic!("skipped without a join") };
+            let Joining::Joined { skip_to } = self.joining else {
+                panic!("skipped without a join")
+            };
             assert!(to <= skip_to, "skipped up to {to}, not {skip_to}");
             self.short_skips += usize::from(to < skip_to);
         }
         self.losses += usize::from(is_trimmed);
-        self.gaps.push(Gap { from, to, is_trimmed });
+        self.gaps.push(Gap {
+            from,
+            to,
+            is_trimmed,
+        });
         self.position = Some(Position::new(epoch.clone(), to));
     }
 
     fn rewind(&mut self, epoch: Option<&Epoch>, from: u64) {
         let position = self.standing();
-        assert!(from >= 1 && from <= position.seq + 1, "withdrawn from {from}, at {position:?}");
-        assert_eq!(epoch.is_none(), from == 1, "{epoch:?} {from} is no position");
+        assert!(
+            from >= 1 && from <= position.seq + 1,
+            "withdrawn from {from}, at {position:?}"
+        );
+        assert_eq!(
+            epoch.is_none(),
+            from == 1,
+            "{epoch:?} {from} is no position"
+        );
         for (_, (_, key)) in self.shown.split_off(&from) {
             self.keys.remove(&key);
         }
@@ -116,16 +151,26 @@ impl Page {
         });
         self.start = self.start.min(from - 1);
         self.losses += 1;
-        self.position = Some(Position { epoch: epoch.cloned(), seq: from - 1 });
+        self.position = Some(Position {
+            epoch: epoch.cloned(),
+            seq: from - 1,
+        });
     }
 
     fn standing(&self) -> Position {
-        assert!(matches!(self.joining, Joining::Joined { .. }), "the stream begins before `joined`");
+        assert!(
+            matches!(self.joining, Joining::Joined { .. }),
+            "the stream begins before `joined`"
+        );
         self.position.clone().unwrap()
     }
 
     /// Returns true if the page was told that it does not show this entry.
     pub(super) fn lacks(&self, seq: u64) -> bool {
-        seq <= self.start || self.gaps.iter().any(|gap| (gap.from..=gap.to).contains(&seq))
+        seq <= self.start
+            || self
+                .gaps
+                .iter()
+                .any(|gap| (gap.from..=gap.to).contains(&seq))
     }
 }

@@ -66,7 +66,9 @@ impl World {
             92..96 => !self.nodes[*node].drained.is_empty(),
             _ => self.nodes[*node].is_cut_off(),
         };
-        let Some(node) = (node..node + nodes).map(|node| node % nodes).find(waits) else { return false };
+        let Some(node) = (node..node + nodes).map(|node| node % nodes).find(waits) else {
+            return false;
+        };
         match what {
             0..40 => self.deliver(node),
             40..55 => {
@@ -96,7 +98,8 @@ impl World {
         }
         let lineage = self.nodes[node].lineage;
         // A connection of a lineage that is over is refused by its server.
-        if lineage != self.keys.lineage || !self.keys.is_seen(lineage, &self.nodes[node].delivered) {
+        if lineage != self.keys.lineage || !self.keys.is_seen(lineage, &self.nodes[node].delivered)
+        {
             return;
         }
         let mut batch = Vec::new();
@@ -108,15 +111,24 @@ impl World {
                 batch.push(self.sent);
             }
         }
-        let entries = self.keys.publish(lineage, &self.nodes[node].delivered, &batch);
+        let entries = self
+            .keys
+            .publish(lineage, &self.nodes[node].delivered, &batch);
         for key in batch {
             self.unanswered.retain(|other| *other != key);
             if self.dice.hits(20) {
                 self.unanswered.push(key);
             }
         }
-        let Some((first, last)) = entries.first().zip(entries.last()) else { return };
-        self.trace(|| format!("node {node} publishes {} {} to {}", first.epoch, first.seq, last.seq));
+        let Some((first, last)) = entries.first().zip(entries.last()) else {
+            return;
+        };
+        self.trace(|| {
+            format!(
+                "node {node} publishes {} {} to {}",
+                first.epoch, first.seq, last.seq
+            )
+        });
         for other in 0..self.nodes.len() {
             let copies = match self.dice.below(100) {
                 0..12 => 0,
@@ -138,10 +150,23 @@ impl World {
         if waiting == 0 {
             return;
         }
-        let index = if self.dice.hits(10) { self.dice.index(waiting) } else { 0 };
+        let index = if self.dice.hits(10) {
+            self.dice.index(waiting)
+        } else {
+            0
+        };
         if let Some(entries) = self.nodes[node].payloads.remove(index) {
-            let (epoch, from, to) = (&entries[0].epoch, entries[0].seq, entries[entries.len() - 1].seq);
-            self.trace(|| format!("node {node} hears {epoch} {from} to {to} at {:?}", self.nodes[node].position()));
+            let (epoch, from, to) = (
+                &entries[0].epoch,
+                entries[0].seq,
+                entries[entries.len() - 1].seq,
+            );
+            self.trace(|| {
+                format!(
+                    "node {node} hears {epoch} {from} to {to} at {:?}",
+                    self.nodes[node].position()
+                )
+            });
             self.nodes[node].hear(entries);
         }
     }
@@ -149,7 +174,12 @@ impl World {
     fn answer(&mut self, node: usize) {
         let fails = self.dice.hits(8);
         self.nodes[node].answer(fails, self.now);
-        self.trace(|| format!("node {node} has its read answered and stands at {:?}", self.nodes[node].position()));
+        self.trace(|| {
+            format!(
+                "node {node} has its read answered and stands at {:?}",
+                self.nodes[node].position()
+            )
+        });
     }
 
     fn come_or_go(&mut self, guest: usize, node: usize) {
@@ -165,7 +195,11 @@ impl World {
             }
             _ => {}
         }
-        let limit = if self.dice.hits(30) { 1 + self.dice.index(6) } else { 1000 };
+        let limit = if self.dice.hits(30) {
+            1 + self.dice.index(6)
+        } else {
+            1000
+        };
         let bound = 1 + self.dice.index(12);
         self.join(guest, node, limit, bound);
     }
@@ -213,6 +247,12 @@ impl World {
                 self.keys.lose_meta();
             }
         }
-        self.trace(|| format!("damage {kind}: the log ends at {} of {:?}", self.keys.end(), self.keys.chain()));
+        self.trace(|| {
+            format!(
+                "damage {kind}: the log ends at {} of {:?}",
+                self.keys.end(),
+                self.keys.chain()
+            )
+        });
     }
 }

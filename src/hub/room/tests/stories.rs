@@ -100,7 +100,10 @@ fn more_than_the_limit_is_told_as_skipped() {
     let ann = bench.join_with(Some(("a", 1)), 2, usize::MAX);
     bench.live("a", 6..=6);
     bench.read(&log(&[("a", 1)], 6));
-    assert_eq!(told(&ann), ["joined a 5", "skipped a 2-3", "a 4", "a 5", "a 6"]);
+    assert_eq!(
+        told(&ann),
+        ["joined a 5", "skipped a 2-3", "a 4", "a 5", "a 6"]
+    );
 }
 
 #[test]
@@ -146,10 +149,16 @@ fn a_join_waits_for_the_roster_and_does_without_it_if_there_is_none() {
     assert_eq!(told(&ann), [""; 0]);
     assert!(bench.room.begin_roster(bench.now));
     assert!(!bench.room.begin_roster(bench.now), "one roster at a time");
-    bench.room.roster(Err(Unavailable("no answer".to_owned())), bench.now);
+    bench
+        .room
+        .roster(Err(Unavailable("no answer".to_owned())), bench.now);
     assert_eq!(told(&ann), ["joined a 5"]);
     let bob = bench.knock(None, 1000, 10);
-    assert_eq!(told(&bob), ["joined a 5"], "a roster answers joins for a while");
+    assert_eq!(
+        told(&bob),
+        ["joined a 5"],
+        "a roster answers joins for a while"
+    );
     bench.now += Duration::from_secs(1);
     bench.knock(None, 1000, 10);
     assert!(bench.room.begin_roster(bench.now));
@@ -160,7 +169,10 @@ fn a_join_that_cannot_be_served_is_given_up() {
     let mut bench = Bench::new();
     let ann = bench.join(None);
     let (asked, other) = (RequestId::from(1), RequestId::from(2));
-    assert!(!bench.room.expire(ann.id(), &other, 1000), "that was an earlier join");
+    assert!(
+        !bench.room.expire(ann.id(), &other, 1000),
+        "that was an earlier join"
+    );
     assert!(bench.room.expire(ann.id(), &asked, 1000));
     assert!(ann.is_expelled());
     assert_eq!(told(&ann), ["error unavailable"]);
@@ -168,7 +180,10 @@ fn a_join_that_cannot_be_served_is_given_up() {
     assert_eq!(bench.room.members(), 0);
     let bob = bench.join(None);
     bench.read(&log(&[("a", 1)], 5));
-    assert!(!bench.room.expire(bob.id(), &other, 1000), "it has been served");
+    assert!(
+        !bench.room.expire(bob.id(), &other, 1000),
+        "it has been served"
+    );
     assert_eq!(told(&bob), ["joined a 5"]);
 }
 
@@ -194,7 +209,10 @@ fn a_room_is_deserted_once_the_last_user_has_been_swept() {
     bench.room.leave(ann.id(), bench.now);
     assert!(!bench.room.is_deserted());
     let user = ann.user().id;
-    assert_eq!(bench.room.sweep(&user, bench.now), Some(PresenceChange::Gone(user)));
+    assert_eq!(
+        bench.room.sweep(&user, bench.now),
+        Some(PresenceChange::Gone(user))
+    );
     assert!(bench.room.is_deserted());
 }
 
@@ -206,9 +224,23 @@ fn ephemeral_frames_go_to_all_who_joined_but_the_one_they_are_about() {
     let eve = bench.knock(None, 1000, 10);
     let room = crate::protocol::RoomName::parse("yard").unwrap();
     let user = ann.user();
-    bench.room.ephemeral(&Answer::Typing { room: &room, user: &user }, Some(&user.id));
-    assert_eq!([ann.ephemerals(), bob.ephemerals(), eve.ephemerals()], [0, 1, 0]);
-    assert_eq!(bench.room.sweep(&UserId::parse("nobody").unwrap(), bench.now), None);
+    bench.room.ephemeral(
+        &Answer::Typing {
+            room: &room,
+            user: &user,
+        },
+        Some(&user.id),
+    );
+    assert_eq!(
+        [ann.ephemerals(), bob.ephemerals(), eve.ephemerals()],
+        [0, 1, 0]
+    );
+    assert_eq!(
+        bench
+            .room
+            .sweep(&UserId::parse("nobody").unwrap(), bench.now),
+        None
+    );
 }
 
 #[test]

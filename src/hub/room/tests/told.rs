@@ -12,11 +12,28 @@ use crate::protocol::{Epoch, Frame};
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(super) enum Told {
-    Joined { epoch: Option<Epoch>, seq: u64 },
-    Message { epoch: Epoch, seq: u64, key: String },
-    Gap { epoch: Epoch, from: u64, to: u64, reason: String },
-    Epoch { epoch: Option<Epoch>, from: u64 },
-    Error { code: String },
+    Joined {
+        epoch: Option<Epoch>,
+        seq: u64,
+    },
+    Message {
+        epoch: Epoch,
+        seq: u64,
+        key: String,
+    },
+    Gap {
+        epoch: Epoch,
+        from: u64,
+        to: u64,
+        reason: String,
+    },
+    Epoch {
+        epoch: Option<Epoch>,
+        from: u64,
+    },
+    Error {
+        code: String,
+    },
 }
 
 impl Told {
@@ -26,7 +43,9 @@ impl Told {
     }
 
     pub(super) fn key(&self) -> Option<Key> {
-        let Self::Message { key, .. } = self else { return None };
+        let Self::Message { key, .. } = self else {
+            return None;
+        };
         key.parse().ok()
     }
 }
@@ -39,6 +58,10 @@ impl Reader {
     pub(super) fn read(&mut self, frame: &Frame) -> Arc<Told> {
         // The frame is kept with what it says, so that its address is not used again.
         let read = || (frame.clone(), Arc::new(Told::read(frame)));
-        self.0.entry(frame.bytes().as_ptr()).or_insert_with(read).1.clone()
+        self.0
+            .entry(frame.bytes().as_ptr())
+            .or_insert_with(read)
+            .1
+            .clone()
     }
 }

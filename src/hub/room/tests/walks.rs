@@ -15,7 +15,10 @@ const STEPS: usize = 300;
 
 fn walk(weather: Weather) {
     let metrics = Arc::new(Metrics::new());
-    let seeds = std::env::var("MADANG_WALKS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS);
+    let seeds = std::env::var("MADANG_WALKS")
+        .ok()
+        .and_then(|seeds| seeds.parse().ok())
+        .unwrap_or(SEEDS);
     for seed in 0..seeds {
         let run = |is_traced| World::new(seed, weather, &metrics, is_traced).walk(STEPS);
         if catch_unwind(AssertUnwindSafe(|| run(false))).is_err() {

@@ -75,7 +75,12 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, weather: Weather, metrics: &Arc<Metrics>, is_traced: bool) -> Self {
+    pub(super) fn new(
+        seed: u64,
+        weather: Weather,
+        metrics: &Arc<Metrics>,
+        is_traced: bool,
+    ) -> Self {
         Self {
             dice: Dice::new(seed),
             weather,
@@ -118,9 +123,15 @@ impl World {
         let page = &mut self.guests[guest].page;
         page.join(limit);
         let after = page.position().cloned();
-        self.trace(|| format!("page {guest} joins at node {node} after {after:?}, limit {limit}, outbox {bound}"));
+        self.trace(|| {
+            format!(
+                "page {guest} joins at node {node} after {after:?}, limit {limit}, outbox {bound}"
+            )
+        });
         let id = RequestId::from(self.seats);
-        self.nodes[node].open().join(desk.clone(), id, after, limit, self.now);
+        self.nodes[node]
+            .open()
+            .join(desk.clone(), id, after, limit, self.now);
         self.guests[guest].place = Some(Place { node, desk });
         self.serve(node);
     }
@@ -139,7 +150,9 @@ impl World {
 
     /// Lets a page read up to `count` frames out of its outbox.
     pub(super) fn take(&mut self, guest: usize, count: usize) {
-        let Some(Place { node, desk }) = &self.guests[guest].place else { return };
+        let Some(Place { node, desk }) = &self.guests[guest].place else {
+            return;
+        };
         let (node, seat) = (*node, desk.id());
         let (frames, goes_on) = desk.take(count);
         for frame in frames {
@@ -154,11 +167,20 @@ impl World {
 
     /// Gives up a join that waits.
     pub(super) fn expire(&mut self, guest: usize) {
-        let Some(Place { node, desk }) = &self.guests[guest].place else { return };
+        let Some(Place { node, desk }) = &self.guests[guest].place else {
+            return;
+        };
         let (node, desk) = (*node, desk.clone());
         let request = RequestId::from(desk.id().0);
-        let gave_up = self.nodes[node].room.as_ref().is_some_and(|room| room.expire(desk.id(), &request, 1000));
-        assert_eq!(gave_up, !desk.has_joined(), "a join is given up if and only if it waits");
+        let gave_up = self.nodes[node]
+            .room
+            .as_ref()
+            .is_some_and(|room| room.expire(desk.id(), &request, 1000));
+        assert_eq!(
+            gave_up,
+            !desk.has_joined(),
+            "a join is given up if and only if it waits"
+        );
         assert_eq!(gave_up, desk.is_expelled());
         if gave_up {
             self.trace(|| format!("the join of page {guest} is given up"));
@@ -171,18 +193,30 @@ impl World {
         let before = self.nodes[node].reads;
         self.nodes[node].serve(self.now);
         if self.nodes[node].reads > before {
-            self.trace(|| format!("node {node} begins a read at {:?}", self.nodes[node].position()));
+            self.trace(|| {
+                format!(
+                    "node {node} begins a read at {:?}",
+                    self.nodes[node].position()
+                )
+            });
         }
     }
 
     /// Returns the page's seat, if it sits.
     pub(super) fn seat(&self, guest: usize) -> Option<SeatId> {
-        self.guests[guest].place.as_ref().map(|place| place.desk.id())
+        self.guests[guest]
+            .place
+            .as_ref()
+            .map(|place| place.desk.id())
     }
 
     /// Returns where the log ends, as a room without epochs counts it.
     pub(super) fn end(&self) -> u64 {
-        if self.keys.chain().is_empty() { 0 } else { self.keys.end() }
+        if self.keys.chain().is_empty() {
+            0
+        } else {
+            self.keys.end()
+        }
     }
 
     /// Returns a position that never was, or (null, 0).
