@@ -108,6 +108,12 @@ async fn live(options: &Options, server: &RedisServer) {
         .expect_probed(&room(), &Position::new(next.epoch, 2))
         .await;
     first.unsubscribe(room(), 1);
+    // A stop gives wishes up that it finds waiting.
+    eventually("only the second node is subscribed", || {
+        let answer = server.run(&["PUBSUB", "NUMSUB", "madang:{lobby}"]);
+        redis::from_redis_value::<(String, u64)>(answer).unwrap().1 == 1
+    })
+    .await;
     first.stop().await;
     assert_eq!(publish(&first, "late").await, Err(Refusal::Unavailable));
     let gone = |event: &Event| {

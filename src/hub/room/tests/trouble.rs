@@ -184,7 +184,8 @@ fn what_came_before_a_read_began_is_left_to_it() {
     bench.room.suspect();
     assert!(bench.begin().is_some());
     bench.live("a", 4..=5);
-    bench.now += bench.fail();
+    let pause = bench.fail();
+    bench.now += pause;
     bench.read(&log(&[("a", 1), ("b", 6)], 8));
     assert_eq!(told(&ann), ["joined b 7", "b 8"]);
     bench.rests();
