@@ -61,10 +61,18 @@ fn a_probe_finds_a_lost_last_entry_and_a_stale_one_does_no_harm() {
 fn a_page_never_begins_ahead_of_the_room() {
     let mut bench = Bench::standing_at(&log(&[("a", 1)], 5));
     let ann = bench.join(None);
-    bench.room.members[0].stage = Stage::Behind { cursor: position("a", 8), skip_to: 0, is_paused: false };
+    bench.room.members[0].stage = Stage::Behind {
+        cursor: position("a", 8),
+        skip_to: 0,
+        is_paused: false,
+    };
     assert_eq!(bench.begin(), Some(5));
     bench.answer(&log(&[("a", 1)], 9), 256);
-    assert_eq!(told(&ann), ["joined a 5", "a 9"], "nothing is told to be trimmed");
+    assert_eq!(
+        told(&ann),
+        ["joined a 5", "a 9"],
+        "nothing is told to be trimmed"
+    );
 }
 
 #[test]
@@ -135,7 +143,11 @@ fn positions_to_judge_and_pages_to_read_take_turns() {
         bench.answer(&log(&[("a", 1)], 9), 2);
     }
     assert!(begun.contains(&9), "no position was judged: {begun:?}");
-    assert_eq!(told(&ann).len(), 10, "those who come later take all reads: {begun:?}");
+    assert_eq!(
+        told(&ann).len(),
+        10,
+        "those who come later take all reads: {begun:?}"
+    );
 }
 
 #[test]
@@ -170,9 +182,16 @@ fn a_read_that_fails_is_repeated_after_a_growing_pause() {
     bench.read(&log(&[("a", 1)], 5));
     bench.room.suspect();
     assert!(bench.begin().is_some());
-    assert_eq!(bench.fail(), Duration::from_millis(100), "an answer ends the row");
+    assert_eq!(
+        bench.fail(),
+        Duration::from_millis(100),
+        "an answer ends the row"
+    );
     bench.room.subscribed();
-    assert!(bench.begin().is_some(), "a new subscription waits for nothing");
+    assert!(
+        bench.begin().is_some(),
+        "a new subscription waits for nothing"
+    );
     bench.join(None);
     assert_eq!(told(&ann), ["joined a 5"]);
 }
@@ -213,7 +232,10 @@ fn an_answer_that_nobody_waits_for_is_ignored() {
     let mut bench = Bench::standing_at(&log(&[("a", 1)], 5));
     let ann = bench.join(None);
     for number in [0, 1, 2, 99] {
-        assert_eq!(bench.room.read(number, Ok(Snapshot::default()), bench.now), None);
+        assert_eq!(
+            bench.room.read(number, Ok(Snapshot::default()), bench.now),
+            None
+        );
     }
     bench.live("a", 6..=6);
     assert_eq!(told(&ann), ["joined a 5", "a 6"]);
