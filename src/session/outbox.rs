@@ -40,6 +40,7 @@ struct State {
     bytes: usize,
     ephemerals: usize,
     paused: Vec<RoomName>,
+    is_closed: bool,
 }
 
 /// What a session still has to receive.
@@ -69,9 +70,23 @@ impl Outbox {
         self.wake.notify_one();
     }
 
+    /// Queues the close frame; nothing is queued behind it any more (RFC 6455 section 5.5.1).
+    ///
+    /// What comes later is dropped without a word: the session ends, and its page comes back to what it missed.
+    pub fn close(&self, frame: Frame) {
+        let mut state = self.lock();
+        self.push(&mut state, frame, None, false);
+        state.is_closed = true;
+        drop(state);
+        self.wake.notify_one();
+    }
+
     /// Queues lines of a room in order while there is space; returns how many.
     pub fn stream(&self, room: &RoomName, lines: &[Line]) -> usize {
         let mut state = self.lock();
+        if state.is_closed {
+            return lines.len();
+        }
         let mut taken = 0;
         for line in lines {
             if !self.has_space(&state, line.frame.len()) {
@@ -151,6 +166,9 @@ impl Outbox {
     }
 
     fn push(&self, state: &mut State, frame: Frame, at: Option<u64>, is_ephemeral: bool) {
+        if state.is_closed {
+            return;
+        }
         state.frames += 1;
         state.bytes += frame.len();
         state.ephemerals += usize::from(is_ephemeral);
@@ -164,7 +182,9 @@ impl Outbox {
     }
 
     fn has_space(&self, state: &State, bytes: usize) -> bool {
-        state.frames < self.bounds.frames && state.bytes + bytes <= self.bounds.bytes
+        // An empty outbox takes any frame: a pause ends only when something has been written.
+        state.frames == 0
+            || state.frames < self.bounds.frames && state.bytes + bytes <= self.bounds.bytes
     }
 
     fn drop_ephemerals(&self, state: &mut State) {
@@ -249,6 +269,30 @@ mod tests {
         let mut writer = WriteQueue::new();
         outbox.take(&mut writer);
         assert_eq!(writer.len(), 3);
+    }
+
+    #[test]
+    fn nothing_is_queued_behind_the_close_frame() {
+        let outbox = outbox(8);
+        let room = RoomName::parse("a").unwrap();
+        outbox.close(Frame::close(1012, "drain"));
+        outbox.answer(Frame::text("answer"));
+        outbox.ephemeral(&Frame::text("typing"));
+        assert_eq!(outbox.stream(&room, &[line(1)]), 1);
+        let mut writer = WriteQueue::new();
+        outbox.take(&mut writer);
+        assert_eq!(writer.len(), 1);
+    }
+
+    #[test]
+    fn an_empty_outbox_takes_a_line_of_any_size() {
+        let outbox = outbox(4);
+        let room = RoomName::parse("a").unwrap();
+        let huge = Line {
+            frame: Frame::text(&"x".repeat(2000)),
+            ..line(1)
+        };
+        assert_eq!(outbox.stream(&room, &[huge.clone(), huge]), 1);
     }
 
     #[test]

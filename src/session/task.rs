@@ -383,7 +383,7 @@ impl Session {
         if self.link.has_unwritten() {
             return;
         }
-        self.place.answer(farewell);
+        self.place.outbox.close(farewell);
         self.flush_until(by, |_| true).await;
         self.link.shut().await;
         let by = Instant::now() + FAREWELL;

@@ -226,14 +226,18 @@ impl Room {
         self.advance(index, None, now);
     }
 
-    /// Returns true if this session is a member and has been told so.
+    /// Returns how far a member's stream has come, once it has been told that it is one.
     #[must_use]
-    pub fn has_joined(&self, seat: SeatId) -> bool {
+    pub fn standing(&self, seat: SeatId) -> Option<&Position> {
         let member = self
             .seats
             .get(&seat)
-            .and_then(|index| self.members.get(*index));
-        member.is_some_and(|member| !matches!(member.stage, Stage::Joining { .. }))
+            .and_then(|index| self.members.get(*index))?;
+        match &member.stage {
+            Stage::Joining { .. } => None,
+            Stage::Behind { cursor, .. } => Some(cursor),
+            Stage::Live => self.position.as_ref(),
+        }
     }
 
     /// Gives a frame that may be lost to all who have joined, but not to the user it is about.

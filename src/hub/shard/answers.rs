@@ -69,12 +69,10 @@ impl Shard {
         }));
     }
 
-    /// Returns where the room stands, if the session is a member of it that has been answered `joined`.
+    /// Returns how far the member's stream has come: history never runs ahead of it.
     fn standing(&self, question: &Question) -> Option<Position> {
-        let room = &self.rooms.get(&question.room)?.room;
-        room.has_joined(question.seat.id())
-            .then(|| room.position().cloned())
-            .flatten()
+        let slot = self.rooms.get(&question.room)?;
+        slot.room.standing(question.seat.id()).cloned()
     }
 
     pub(super) fn answer(&self, asked: Asked) {

@@ -102,15 +102,22 @@ impl Log {
             .unwrap()
     }
 
-    /// Returns seq and content of all that the log holds.
-    async fn all(&self) -> Vec<(u64, String)> {
+    /// Returns seq and content of all that a room's log holds, as soon as it can be read.
+    async fn all_of(&self, room: &str) -> Vec<(u64, String)> {
+        let (room, patience) = (RoomName::trusted(room), Instant::now() + PATIENCE);
+        let snapshot = loop {
+            match reader::read(&self.link, &room, Span::After(0), 100_000).await {
+                Ok(snapshot) => break snapshot,
+                Err(error) => assert!(Instant::now() < patience, "{error}"),
+            }
+        };
         let text = |m: &Bytes| String::from_utf8(m.to_vec()).unwrap();
-        self.read(Span::After(0), 10_000)
-            .await
-            .entries
-            .iter()
-            .map(|entry| (entry.seq, text(&entry.m)))
-            .collect()
+        let entries = snapshot.entries.iter();
+        entries.map(|entry| (entry.seq, text(&entry.m))).collect()
+    }
+
+    async fn all(&self) -> Vec<(u64, String)> {
+        self.all_of("lobby").await
     }
 
     fn deliver(&self, accepted: &Accepted) {

@@ -50,15 +50,8 @@ async fn page(log: &Log, room: &str, source: u64, count: usize) {
 
 /// Asserts that a room's log holds `count` messages of each source, once and in order.
 async fn assert_order(log: &Log, room: &str, sources: &[u64], count: usize) {
-    let room = RoomName::trusted(room);
-    let snapshot = reader::read(&log.link, &room, Span::After(0), 100_000)
-        .await
-        .unwrap();
-    let texts: Vec<&str> = snapshot
-        .entries
-        .iter()
-        .map(|entry| str::from_utf8(&entry.m).unwrap())
-        .collect();
+    let all = log.all_of(room).await;
+    let texts: Vec<&str> = all.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(texts.len(), sources.len() * count);
     for source in sources {
         let own: Vec<&str> = texts

@@ -199,7 +199,7 @@ fn who_leaves_takes_nobody_along() {
     bench.room.leave(eve.id(), bench.now);
     bench.live("a", 7..=7);
     assert_eq!((told(&bob).len(), told(&eve).len()), (1, 0));
-    assert!(bench.room.has_joined(bob.id()) && !bench.room.has_joined(eve.id()));
+    assert!(bench.room.standing(bob.id()).is_some() && bench.room.standing(eve.id()).is_none());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::world::{Weather, World};
 use crate::telemetry::Metrics;
 
 /// Seeds of each test.
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 250;
 /// Steps of each walk.
 const STEPS: usize = 300;
 
