@@ -73,7 +73,11 @@ local answers, fresh, index_of, repeats = {}, {}, {}, {}
 for i = 1, count do
   local field, hash = fields[i], ARGV[before + 3 * i - 1]
   local holder = current.values[i] and current or previous
-  local stored_hash, result = string.match(holder.values[i] or '', '^(%S+) (.+)$')
+  local stored_hash, result, stored_at = string.match(holder.values[i] or '', '^(%S+) (.+ (%d+))$')
+  if result and tonumber(stored_at) < (turn - 1) * window then
+    -- Keys expire by the time at which the call began, which may lie before a window that TIME says has come.
+    result = nil
+  end
   local earlier = index_of[field]
   if result then
     holder.hit = true

@@ -3,6 +3,7 @@
 use redis::{Value, from_redis_value};
 
 use super::super::payload::Payload;
+use super::super::testing::eventually;
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,6 +189,23 @@ async fn a_key_is_remembered_for_one_window_at_least_and_two_at_most() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_that_outlives_its_windows_is_not_believed() {
+    let window = SHORT;
+    let log = Log::start_with(&[], |options| options.dedupe_window = window);
+    let first = log.say("a").await;
+    for part in ["d0", "d1"] {
+        log.server.run(&["PERSIST", &log.key(part)]);
+    }
+    let over = first.at + 2 * u64::try_from(window.as_millis()).unwrap();
+    eventually("two windows have passed", || {
+        log.link.clock().now_ms() > over + 100
+    })
+    .await;
+    let again = log.say("a").await;
+    assert_eq!((again.seq, again.duplicate), (2, false));
 }
 
 #[tokio::test(flavor = "multi_thread")]
