@@ -16,8 +16,7 @@ use hyper::{
     },
 };
 
-/// The one WebSocket subprotocol that is spoken.
-pub const SUBPROTOCOL: &str = "madang.v1";
+use crate::protocol::SUBPROTOCOL;
 
 /// The one version of the WebSocket protocol that is spoken (RFC 6455 section 4.1).
 const WEBSOCKET_VERSION: &str = "13";

@@ -116,18 +116,16 @@ impl Desk {
                     self.refuse(Some(&id), Some(&room), refusing);
                 } else {
                     let seat = self.place.clone();
-                    self.context
-                        .hub
-                        .command(
-                            room,
-                            Command::Join {
-                                seat,
-                                id,
-                                after,
-                                limit,
-                            },
-                        )
-                        .await;
+                    self.tell_hub(
+                        room,
+                        Command::Join {
+                            seat,
+                            id,
+                            after,
+                            limit,
+                        },
+                    )
+                    .await;
                 }
             }
             Request::Leave { id, room } => {
@@ -135,9 +133,7 @@ impl Desk {
                     self.held.remove(&room);
                     self.context.broker.forget(self.source(), Some(&room));
                     let seat = self.place.clone();
-                    self.context
-                        .hub
-                        .command(room, Command::Leave { seat, id: Some(id) })
+                    self.tell_hub(room, Command::Leave { seat, id: Some(id) })
                         .await;
                 } else {
                     self.refuse(Some(&id), Some(&room), not_joined());
@@ -155,23 +151,19 @@ impl Desk {
                 range,
                 limit,
             } => {
-                if let Err(refusing) = self.member(&user, &room, Action::Read) {
-                    self.refuse(Some(&id), Some(&room), refusing);
-                } else {
+                if self.may_read(&user, &id, &room) {
                     let (seat, ticket) = (self.place.clone(), self.place.ticket());
-                    self.context
-                        .hub
-                        .command(
-                            room,
-                            Command::History {
-                                seat,
-                                id,
-                                range,
-                                limit,
-                                ticket,
-                            },
-                        )
-                        .await;
+                    self.tell_hub(
+                        room,
+                        Command::History {
+                            seat,
+                            id,
+                            range,
+                            limit,
+                            ticket,
+                        },
+                    )
+                    .await;
                 }
             }
             Request::Members {
@@ -180,23 +172,19 @@ impl Desk {
                 cursor,
                 limit,
             } => {
-                if let Err(refusing) = self.member(&user, &room, Action::Read) {
-                    self.refuse(Some(&id), Some(&room), refusing);
-                } else {
+                if self.may_read(&user, &id, &room) {
                     let (seat, ticket) = (self.place.clone(), self.place.ticket());
-                    self.context
-                        .hub
-                        .command(
-                            room,
-                            Command::Members {
-                                seat,
-                                id,
-                                cursor,
-                                limit,
-                                ticket,
-                            },
-                        )
-                        .await;
+                    self.tell_hub(
+                        room,
+                        Command::Members {
+                            seat,
+                            id,
+                            cursor,
+                            limit,
+                            ticket,
+                        },
+                    )
+                    .await;
                 }
             }
             Request::Typing { room } => {
@@ -273,6 +261,19 @@ impl Desk {
             return Err(not_joined());
         }
         permission::check(user, room, action).map_err(not_permitted)
+    }
+
+    /// Returns true if the user may read the room; refuses the request otherwise.
+    fn may_read(&self, user: &User, id: &RequestId, room: &RoomName) -> bool {
+        let allowed = self.member(user, room, Action::Read);
+        if let Err(refusing) = allowed {
+            self.refuse(Some(id), Some(room), refusing);
+        }
+        allowed.is_ok()
+    }
+
+    async fn tell_hub(&self, room: RoomName, command: Command) {
+        self.context.hub.command(room, command).await;
     }
 
     fn send(&mut self, user: User, id: RequestId, room: RoomName, text: &str, key: Key) {
@@ -367,15 +368,13 @@ impl Desk {
         self.user = Some(user);
         let rooms: Vec<_> = self.place.rooms().iter().cloned().collect();
         for room in rooms {
-            self.context
-                .hub
-                .command(
-                    room,
-                    Command::Rename {
-                        seat: self.place.id(),
-                    },
-                )
-                .await;
+            self.tell_hub(
+                room,
+                Command::Rename {
+                    seat: self.place.id(),
+                },
+            )
+            .await;
         }
     }
 

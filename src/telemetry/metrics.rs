@@ -20,7 +20,8 @@ pub struct Metrics {
     pub sessions: IntGauge,
     /// Sessions opened since the start.
     pub sessions_opened: IntCounter,
-    /// Sessions ended, by the reason word of the protocol's close table or `page` when the other side left.
+    /// Sessions ended, by the reason word of the protocol's close table, `page` when
+    /// the other side left, `lost` when the wire broke, `fault` for a fault of this program.
     pub sessions_closed: IntCounterVec,
     /// Upgrade requests refused before a session began, by reason.
     pub upgrades_refused: IntCounterVec,
