@@ -16,6 +16,7 @@
 
 pub mod chain;
 pub mod event;
+pub mod fleet;
 pub mod memory;
 pub mod presence;
 pub mod publish;
@@ -31,6 +32,7 @@ use crate::protocol::{Epoch, Position, RoomName};
 
 pub use chain::{Chain, Verdict};
 pub use event::{Ephemeral, Event, Sink};
+pub use fleet::FleetNode;
 pub use presence::{PresenceChange, Roster};
 pub use publish::{Accepted, Publish, Refusal, Reply, Source};
 
@@ -142,6 +144,15 @@ pub trait Broker: Send + Sync + 'static {
         cursor: Option<String>,
         limit: usize,
     ) -> BoxFuture<'static, Result<Roster, Unavailable>>;
+
+    /// Reads which nodes hold a lease now: the fleet, ordered by node name.
+    ///
+    /// A node that stopped is in it, marked as leaving, for the setting `fleet.debounce` at most; one that died for
+    /// `fleet.lease` at most.
+    ///
+    /// # Errors
+    /// [`Unavailable`] as for [`Broker::read`].
+    fn fleet(&self) -> BoxFuture<'static, Result<Vec<FleetNode>, Unavailable>>;
 
     /// Returns the fleet's identity key: the one kept in the broker, or `candidate` if it holds none yet.
     ///

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 
 use crate::protocol::{Epoch, ErrorCode, Key, RoomName, UserId};
 
@@ -119,4 +120,13 @@ impl std::fmt::Debug for Reply {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Reply")
     }
+}
+
+/// Returns the first bytes of the text's SHA-256: a key that comes with another one was used before.
+#[must_use]
+pub fn short_hash(text: &str) -> u64 {
+    let hash = Sha256::digest(text.as_bytes());
+    hash.iter()
+        .take(8)
+        .fold(0, |short, byte| short << 8 | u64::from(*byte))
 }

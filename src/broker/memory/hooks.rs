@@ -40,6 +40,7 @@ impl Faults {
     pub fn lose_all(&self) {
         self.with(|state| {
             state.identity = None;
+            state.ended.clear();
             for room in state.rooms.values_mut() {
                 (room.record, room.dedupe, room.presence) = Default::default();
             }
@@ -182,8 +183,12 @@ impl Faults {
     /// Cuts or restores the way of the nodes of this name.
     pub fn set_node_up(&self, node: &str, is_up: bool) {
         self.with(|state| {
-            let named =
-                |number: &NodeNumber| state.nodes.get(number).is_some_and(|it| &*it.name == node);
+            let named = |number: &NodeNumber| {
+                state
+                    .nodes
+                    .get(number)
+                    .is_some_and(|it| it.record.node.as_str() == node)
+            };
             let numbers: Vec<_> = state.numbers().into_iter().filter(named).collect();
             for number in numbers {
                 state.set_up(number, is_up);

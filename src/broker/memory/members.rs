@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::super::chain::CHAIN_LENGTH;
-use super::super::{Event, Health, PresenceChange};
+use super::super::{Event, FleetNode, Health, PresenceChange};
 use super::agenda::{Due, now};
 use super::state::{Node, NodeNumber, State};
 use crate::protocol::{Epoch, Position, RoomName};
@@ -94,11 +94,11 @@ impl State {
         }
     }
 
-    /// Ends a node; its users are swept after `delay`.
+    /// Ends a node; its lease and its users stay for the debounce time if it leaves, for a lease time if it died.
     ///
     /// The node is to be dropped without the lock: its sink may be the last to hold a view of this store.
     #[must_use]
-    pub(super) fn end(&mut self, number: NodeNumber, delay: Duration) -> Option<Node> {
+    pub(super) fn end(&mut self, number: NodeNumber, leaving: bool) -> Option<Node> {
         let node = self.nodes.remove(&number)?;
         node.way.is_open.store(false, Ordering::Release);
         node.health
@@ -109,9 +109,26 @@ impl State {
                 room.kept_until = room.kept_until.max(kept_until);
             }
         }
-        tracing::debug!(node = %node.name, "left the memory broker");
+        tracing::debug!(node = %node.record.node, "left the memory broker");
+        if !node.has_lost_lease {
+            self.ended.insert(number, node.lease(leaving));
+        }
+        let delay = if leaving {
+            self.options.debounce
+        } else {
+            self.options.lease
+        };
         self.agenda.after(delay, Due::Sweep(number));
         Some(node)
+    }
+
+    /// Returns the nodes that have a lease, ordered by name.
+    pub(super) fn fleet(&self) -> Vec<FleetNode> {
+        let living = self.nodes.values().filter(|node| !node.has_lost_lease);
+        let mut fleet: Vec<FleetNode> = living.map(|node| node.lease(false)).collect();
+        fleet.extend(self.ended.values().cloned());
+        fleet.sort_by(|one, other| (&one.node, one.start).cmp(&(&other.node, other.start)));
+        fleet
     }
 
     pub(super) fn announce(&mut self, name: &RoomName) {
@@ -131,6 +148,7 @@ impl State {
     }
 
     pub(super) fn sweep(&mut self, lease: NodeNumber) {
+        self.ended.remove(&lease);
         for (name, room) in &mut self.rooms {
             if room.presence.sweep(lease) {
                 self.agenda

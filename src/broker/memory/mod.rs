@@ -31,8 +31,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, watch};
 
-use super::{Broker, Event, Health, Sink};
+use super::{Broker, Event, FleetNode, Health, Sink};
 use crate::config::Settings;
+use crate::telemetry::Metrics;
 use emission::Way;
 use hooks::Faults;
 use refusals::Refusals;
@@ -93,15 +94,22 @@ impl MemoryBroker {
         store
     }
 
-    /// Lets a node in; its events go to `sink` until it is stopped or dropped. [`Event::Up`] is the first.
+    /// Lets a node in, whose sessions are those of `metrics`; its events go to `sink` until it is stopped or dropped.
+    /// [`Event::Up`] is the first.
     #[must_use]
-    pub fn join(self: &Arc<Self>, node: Arc<str>, sink: Arc<dyn Sink>) -> Arc<dyn Broker> {
+    pub fn join(
+        self: &Arc<Self>,
+        node: FleetNode,
+        sink: Arc<dyn Sink>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<dyn Broker> {
         let (health, receiver) = watch::channel(Health::Up);
         let mut state = self.lock();
         state.joined += 1;
         let number = state.joined;
         let node = Node {
-            name: node,
+            record: node,
+            metrics,
             way: Arc::new(Way {
                 sink,
                 is_open: AtomicBool::new(true),
@@ -133,11 +141,10 @@ impl MemoryBroker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends a node whose users go after a delay.
-    fn end(&self, number: NodeNumber, delay: impl FnOnce(&Options) -> Duration) {
+    /// Ends a node: one that leaves by itself, or one that died.
+    fn end(&self, number: NodeNumber, leaving: bool) {
         let mut state = self.lock();
-        let delay = delay(&state.options);
-        let node = state.end(number, delay);
+        let node = state.end(number, leaving);
         drop(state);
         drop(node);
     }

@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::super::{
-    Broker, Ephemeral, Event, Health, PresenceChange, Publish, Roster, Snapshot, Source, Span,
-    Unavailable,
+    Broker, Ephemeral, Event, FleetNode, Health, PresenceChange, Publish, Roster, Snapshot, Source,
+    Span, Unavailable,
 };
 use super::agenda::now;
 use super::publishing::Outcome;
@@ -126,6 +126,10 @@ impl Broker for View {
         })
     }
 
+    fn fleet(&self) -> BoxFuture<'static, Result<Vec<FleetNode>, Unavailable>> {
+        self.ask(|state| state.fleet())
+    }
+
     fn identity_key(&self, candidate: Bytes) -> BoxFuture<'static, Result<Bytes, Unavailable>> {
         self.ask(move |state| state.identity.get_or_insert(candidate).clone())
     }
@@ -140,12 +144,12 @@ impl Broker for View {
 
     fn stop(&self) -> BoxFuture<'static, ()> {
         let (store, number) = (self.store.clone(), self.number);
-        Box::pin(async move { store.end(number, |options| options.debounce) })
+        Box::pin(async move { store.end(number, true) })
     }
 }
 
 impl Drop for View {
     fn drop(&mut self) {
-        self.store.end(self.number, |options| options.lease);
+        self.store.end(self.number, false);
     }
 }

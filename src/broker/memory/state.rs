@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
-use super::super::{Event, Health, PresenceChange};
+use super::super::{Event, FleetNode, Health, PresenceChange};
 use super::Options;
 use super::agenda::{Agenda, Due, now};
 use super::dedupe::Dedupe;
@@ -20,6 +20,7 @@ use super::presence::Presence;
 use super::refusals::Refusals;
 use super::room::Record;
 use crate::protocol::{Epoch, RoomName, UserId};
+use crate::telemetry::Metrics;
 
 /// A node of this process, and its lease.
 pub(super) type NodeNumber = u64;
@@ -81,7 +82,9 @@ impl Room {
 /// One node's view.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) name: Arc<str>,
+    /// What it said of itself when it joined.
+    pub(super) record: FleetNode,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) way: Arc<Way>,
     pub(super) health: watch::Sender<Health>,
     pub(super) refusals: Refusals,
@@ -96,6 +99,11 @@ impl Node {
     pub(super) fn is_up(&self) -> bool {
         *self.health.borrow() == Health::Up
     }
+
+    /// Returns what the node's lease says now.
+    pub(super) fn lease(&self, leaving: bool) -> FleetNode {
+        self.record.at(self.metrics.sessions.get(), leaving)
+    }
 }
 
 /// See the [module](self).
@@ -105,6 +113,8 @@ pub(super) struct State {
     pub(super) lineage: u64,
     pub(super) rooms: HashMap<RoomName, Room>,
     pub(super) nodes: BTreeMap<NodeNumber, Node>,
+    /// Nodes that have ended and whose users are not swept yet, as they were at their end.
+    pub(super) ended: BTreeMap<NodeNumber, FleetNode>,
     pub(super) joined: NodeNumber,
     pub(super) identity: Option<Bytes>,
     pub(super) agenda: Agenda,
@@ -121,6 +131,7 @@ impl State {
             lineage: 1,
             rooms: HashMap::new(),
             nodes: BTreeMap::new(),
+            ended: BTreeMap::new(),
             joined: 0,
             identity: None,
             agenda,

@@ -54,17 +54,18 @@ use self::presence::Presence;
 use self::publisher::Publisher;
 use self::subscriber::Subscriber;
 use super::{
-    Broker, Ephemeral, Health, PresenceChange, Publish, Roster, Sink, Snapshot, Source, Span,
-    Unavailable,
+    Broker, Ephemeral, FleetNode, Health, PresenceChange, Publish, Roster, Sink, Snapshot, Source,
+    Span, Unavailable,
 };
 use crate::protocol::{Position, RoomName};
 use crate::telemetry::Metrics;
 
 pub use self::fault::LinkError;
-pub use self::lease::Node;
 pub use self::options::Options;
 
 /// A node's side of Redis. See [`Broker`] for what it guarantees.
+///
+/// Its node ends when it is dropped: like a process that died, unless [`Broker::stop`] came first.
 #[derive(Debug)]
 pub struct RedisBroker {
     link: Arc<Link>,
@@ -80,14 +81,14 @@ pub struct RedisBroker {
 }
 
 impl RedisBroker {
-    /// Starts a node's side of Redis; events go to `sink`. A Redis that is away is no error: it is tried until it is
-    /// there, and [`Broker::health`] tells.
+    /// Starts the side of `node`, whose sessions are those of `metrics`; events go to `sink`. A Redis that is away is no
+    /// error: it is tried until it is there, and [`Broker::health`] tells.
     ///
     /// # Errors
     /// Faults of the settings: no URL, a CA or password file that cannot be used.
     pub fn start(
         options: &Options,
-        node: Node,
+        node: FleetNode,
         sink: Arc<dyn Sink>,
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, LinkError> {
@@ -101,7 +102,7 @@ impl RedisBroker {
         let publisher = Publisher::start(&link, &positions, &tasks, &stop_publishing);
         let subscriber = Subscriber::start(
             Arc::clone(&link),
-            &node.node,
+            node.node.as_str(),
             sink,
             Arc::clone(&metrics),
             &tasks,
@@ -182,6 +183,11 @@ impl Broker for RedisBroker {
         Box::pin(async move { presence.roster(&room, cursor.as_deref(), limit).await })
     }
 
+    fn fleet(&self) -> BoxFuture<'static, Result<Vec<FleetNode>, Unavailable>> {
+        let link = Arc::clone(&self.link);
+        Box::pin(async move { lease::fleet(&link).await })
+    }
+
     fn identity_key(&self, candidate: Bytes) -> BoxFuture<'static, Result<Bytes, Unavailable>> {
         let link = Arc::clone(&self.link);
         Box::pin(async move { identity::key(&link, &candidate).await })
@@ -205,5 +211,12 @@ impl Broker for RedisBroker {
             tasks.close();
             tasks.wait().await;
         })
+    }
+}
+
+impl Drop for RedisBroker {
+    fn drop(&mut self) {
+        // The publishing side ends by itself once it has answered what waits.
+        self.stop.cancel();
     }
 }

@@ -28,6 +28,8 @@ mod bench;
 
 /// Who gets which payloads.
 mod delivery;
+/// Which nodes there are.
+mod fleet;
 /// The key that signs identity tokens.
 mod identity;
 /// Numbers and epochs, whatever is lost.

@@ -40,7 +40,7 @@ impl Sink for Caller {
 async fn a_sink_may_call_back() {
     let store = MemoryBroker::new(options());
     let sink = Arc::new(Caller::default());
-    let broker = store.join("a".into(), sink.clone());
+    let broker = join(&store, "a", sink.clone());
     assert!(sink.broker.set(broker.clone()).is_ok());
     broker.subscribe(room(), 1);
     publish(&broker, "first").unwrap();

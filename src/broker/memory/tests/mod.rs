@@ -11,11 +11,12 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 
 use super::super::{
-    Accepted, Broker, Entry, Ephemeral, Event, PresenceChange, Publish, Refusal, Reply, Sink,
-    Source,
+    Accepted, Broker, Entry, Ephemeral, Event, FleetNode, PresenceChange, Publish, Refusal, Reply,
+    Sink, Source,
 };
 use super::{MemoryBroker, Options};
-use crate::protocol::{Key, RoomName, User, UserId, UserName};
+use crate::protocol::{Key, NodeId, RoomName, User, UserId, UserName};
+use crate::telemetry::Metrics;
 
 /// A sink that keeps what it hears, up to a bound that a test may set.
 #[derive(Default)]
@@ -103,7 +104,12 @@ fn options() -> Options {
 
 fn node(store: &Arc<MemoryBroker>, name: &str) -> (Arc<dyn Broker>, Arc<Ear>) {
     let ear = Arc::new(Ear::default());
-    (store.join(name.into(), ear.clone()), ear)
+    (join(store, name, ear.clone()), ear)
+}
+
+fn join(store: &Arc<MemoryBroker>, name: &str, sink: Arc<dyn Sink>) -> Arc<dyn Broker> {
+    let node = FleetNode::new(NodeId::parse(name).unwrap());
+    store.join(node, sink, Arc::new(Metrics::new()))
 }
 
 fn room() -> RoomName {

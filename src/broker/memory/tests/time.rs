@@ -13,6 +13,13 @@ async fn roster_of(broker: &Arc<dyn Broker>) -> Roster {
     broker.roster(room(), None, 100).await.unwrap()
 }
 
+/// Returns the names of the fleet, with a dash behind those that leave.
+async fn fleet_of(broker: &Arc<dyn Broker>) -> String {
+    let fleet = broker.fleet().await.unwrap();
+    let told = |it: &FleetNode| format!("{}{}", it.node, if it.leaving { "-" } else { "" });
+    fleet.iter().map(told).collect::<Vec<_>>().join(" ")
+}
+
 fn rooms_of(store: &Arc<MemoryBroker>) -> usize {
     store.lock().rooms.len()
 }
@@ -142,6 +149,41 @@ async fn users_of_a_node_that_died_leave_after_its_lease() {
     assert_eq!(roster_of(&b).await.count, 1);
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(roster_of(&b).await.count, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_ended_is_listed_as_long_as_its_lease() {
+    let store = MemoryBroker::new(options());
+    let nodes = ["a", "b", "c"].map(|name| node(&store, name).0);
+    let [stops, dies, stays] = nodes;
+    stops.stop().await;
+    drop(dies);
+    assert_eq!(stops.fleet().await.unwrap_err().0, "the node has ended");
+    let ms = Duration::from_millis;
+    for (wait, wanted) in [
+        (ms(0), "a- b c"),
+        (ms(2_900), "a- b c"),
+        (ms(200), "b c"),
+        (ms(6_800), "b c"),
+        (ms(200), "c"),
+    ] {
+        tokio::time::sleep(wait).await;
+        assert_eq!(fleet_of(&stays).await, wanted);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_lease_is_not_listed_before_there_is_another() {
+    let store = MemoryBroker::new(options());
+    let (a, _) = node(&store, "a");
+    let (b, _) = node(&store, "b");
+    let (dead, _) = node(&store, "dead");
+    drop(dead);
+    store.faults().set_node_up("a", false);
+    store.faults().lose_all();
+    assert_eq!(fleet_of(&b).await, "b");
+    store.faults().set_node_up("a", true);
+    assert_eq!(fleet_of(&a).await, "a b");
 }
 
 #[tokio::test(start_paused = true)]

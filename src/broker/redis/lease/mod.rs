@@ -3,6 +3,7 @@
 //! Only Redis' clock decides when a lease ends. A lease that ended is never taken up again: the node takes one with
 //! another id and tells its presence anew, since somebody may have swept the old one.
 
+mod fleet;
 mod id;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,30 +12,13 @@ use std::time::{Duration, Instant};
 use redis::{RedisResult, Value};
 use serde::Serialize;
 
+use super::super::FleetNode;
 use super::fault::LinkError;
 use super::link::Link;
 use crate::telemetry::Metrics;
 
+pub(super) use self::fleet::{fleet, listed};
 pub(super) use self::id::{LeaseId, leases};
-
-/// What a node tells the fleet about itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Node {
-    /// Name in logs and frames, unlike that of every other node.
-    pub node: String,
-    /// When the process began, in Unix milliseconds.
-    pub start: u64,
-    /// Version of the program.
-    pub version: String,
-    /// What nodes of one rollout share: the pod template's hash, empty outside of Kubernetes.
-    pub generation: String,
-    /// Name of the pod, empty outside of Kubernetes.
-    pub pod: String,
-    /// Where other nodes reach its internal port; empty if they cannot.
-    pub address: String,
-    /// Sessions that it takes, 0 for no limit.
-    pub capacity: u64,
-}
 
 /// What a try to keep the lease came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +36,7 @@ pub(super) enum Kept {
 pub(super) struct Lease {
     link: Arc<Link>,
     metrics: Arc<Metrics>,
-    node: Node,
+    node: FleetNode,
     state: Mutex<State>,
 }
 
@@ -70,13 +54,11 @@ struct State {
 struct Record<'a> {
     id: &'a str,
     #[serde(flatten)]
-    node: &'a Node,
-    sessions: i64,
-    leaving: bool,
+    node: FleetNode,
 }
 
 impl Lease {
-    pub(super) fn new(link: Arc<Link>, metrics: Arc<Metrics>, node: Node) -> Self {
+    pub(super) fn new(link: Arc<Link>, metrics: Arc<Metrics>, node: FleetNode) -> Self {
         Self {
             link,
             metrics,
@@ -210,9 +192,7 @@ impl Lease {
     fn record(&self, id: &LeaseId, leaving: bool) -> String {
         let record = Record {
             id: id.as_str(),
-            node: &self.node,
-            sessions: self.metrics.sessions.get(),
-            leaving,
+            node: self.node.at(self.metrics.sessions.get(), leaving),
         };
         serde_json::to_string(&record).expect("a lease has only string keys")
     }

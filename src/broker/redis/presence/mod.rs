@@ -22,8 +22,8 @@ use tokio_util::task::TaskTracker;
 
 use self::changes::Changes;
 use self::writing::MARGIN;
-use super::super::PresenceChange;
-use super::lease::{Kept, Lease, Node};
+use super::super::{FleetNode, PresenceChange};
+use super::lease::{Kept, Lease};
 use super::link::Link;
 use super::notices::Notices;
 use super::way::Way;
@@ -66,7 +66,7 @@ impl Presence {
     /// `debounce` is the setting `fleet.debounce`.
     pub(super) fn start(
         link: Arc<Link>,
-        node: Node,
+        node: FleetNode,
         way: Arc<Way>,
         notices: Arc<Notices>,
         metrics: Arc<Metrics>,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use redis::Value;
 
 use super::super::fault::LinkError;
-use super::super::lease::{LeaseId, leases, millis};
+use super::super::lease::{LeaseId, leases, listed, millis};
 use super::super::script::{self, Script};
 use super::{BIG_ROOM, COMMON, LIMIT, LONG_LIST, Presence};
 use crate::protocol::RoomName;
@@ -71,13 +71,10 @@ impl Presence {
     /// Returns the leases that have ended and are not swept.
     async fn ended(&self) -> Result<Vec<LeaseId>, LinkError> {
         let keys = self.link.keys();
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("SMEMBERS").arg(leases(keys));
-        let ids: Vec<String> = self.last(&mut pipeline).await?;
-        if ids.is_empty() {
+        let known = listed(&self.link, Instant::now() + LIMIT).await?;
+        if known.is_empty() {
             return Ok(Vec::new());
         }
-        let known: Vec<LeaseId> = ids.iter().map(|id| LeaseId::known(id)).collect();
         let mut pipeline = redis::pipe();
         for lease in &known {
             pipeline.cmd("EXISTS").arg(lease.key(keys));

@@ -4,24 +4,16 @@ use std::collections::BTreeSet;
 
 use redis::Value;
 
-use super::super::super::{Broker, Ephemeral, Event, Health, PresenceChange, Sink};
+use super::super::super::{Broker, Ephemeral, Event, FleetNode, Health, PresenceChange, Sink};
+use super::super::RedisBroker;
 use super::super::recorder::Recorder;
 use super::super::rights::{RIGHTS, acl_rule};
 use super::super::testing::eventually;
-use super::super::{Node, RedisBroker};
 use super::*;
-use crate::protocol::{User, UserName};
+use crate::protocol::{NodeId, User, UserName};
 
 fn node(name: &str, options: &Options) -> (Arc<RedisBroker>, Arc<Recorder>) {
-    let node = Node {
-        node: name.to_owned(),
-        start: 0,
-        version: "0".to_owned(),
-        generation: String::new(),
-        pod: String::new(),
-        address: String::new(),
-        capacity: 0,
-    };
+    let node = FleetNode::new(NodeId::parse(name).unwrap());
     let events = Arc::new(Recorder::default());
     let sink: Arc<dyn Sink> = Arc::clone(&events) as Arc<dyn Sink>;
     (
@@ -102,6 +94,7 @@ async fn live(options: &Options, server: &RedisServer) {
         second.roster(room(), None, 10).await.unwrap().members,
         [user("ann")]
     );
+    assert_eq!(second.fleet().await.unwrap().len(), 2);
     let key = Bytes::from_static(b"key");
     assert_eq!(first.identity_key(key.clone()).await.unwrap(), key);
     second_events

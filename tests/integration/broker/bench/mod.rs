@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use madang::broker::memory::{self, MemoryBroker, hooks};
 use madang::broker::redis::{self, RedisBroker};
-use madang::broker::{Health, SharedBroker, Sink};
+use madang::broker::{FleetNode, Health, SharedBroker, Sink};
 use madang::config::Settings;
-use madang::protocol::RoomName;
+use madang::protocol::{NodeId, RoomName};
 use madang::telemetry::Metrics;
 use tokio::sync::watch;
 
@@ -93,18 +93,18 @@ impl Bench {
     /// Starts a node and waits until it reaches the broker.
     pub(crate) async fn node(&mut self, name: &str) -> Node {
         let ear = Arc::new(Ear::new(self.ledger.clone()));
-        let broker = self.start(name, ear.clone());
+        let metrics = Arc::new(Metrics::new());
+        let broker = self.start(name, ear.clone(), metrics.clone());
         self.health.push(broker.health());
         self.until_up().await;
-        Node::new(broker, ear, self.ledger.clone())
+        Node::new(broker, ear, metrics, self.ledger.clone())
     }
 
-    fn start(&self, name: &str, sink: Arc<dyn Sink>) -> SharedBroker {
+    fn start(&self, name: &str, sink: Arc<dyn Sink>, metrics: Arc<Metrics>) -> SharedBroker {
         match &self.kind {
-            Kind::Memory(store) => store.join(name.into(), sink),
+            Kind::Memory(store) => store.join(as_lease(name), sink, metrics),
             Kind::Redis(_) => {
                 let options = redis::Options::from(&self.settings);
-                let metrics = Arc::new(Metrics::new());
                 RedisBroker::start(&options, as_lease(name), sink, metrics)
                     .expect("the settings are right")
             }
@@ -128,6 +128,11 @@ impl Bench {
         }
     }
 
+    /// Returns how long a node's lease lasts unless it is renewed.
+    pub(crate) fn lease(&self) -> Duration {
+        self.settings.fleet.lease
+    }
+
     /// Returns how long a publish may take.
     pub(crate) fn send_timeout(&self) -> Duration {
         self.settings.limits.send_timeout
@@ -140,14 +145,14 @@ pub(crate) fn room(name: &str) -> RoomName {
 }
 
 /// Returns what a node of this name tells the fleet.
-fn as_lease(name: &str) -> redis::Node {
-    redis::Node {
-        node: name.to_owned(),
-        start: 0,
-        version: String::new(),
-        generation: String::new(),
-        pod: String::new(),
-        address: String::new(),
-        capacity: 0,
+pub(crate) fn as_lease(name: &str) -> FleetNode {
+    FleetNode {
+        start: 1_700_000_000_000,
+        version: format!("1.0.0-{name}"),
+        generation: "5d4f".to_owned(),
+        pod: format!("madang-{name}"),
+        address: "[fd00::1]:9090".to_owned(),
+        capacity: 100,
+        ..FleetNode::new(NodeId::parse(name).expect("tests name nodes as hosts are"))
     }
 }

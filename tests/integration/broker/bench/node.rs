@@ -12,6 +12,7 @@ use madang::broker::{
     Span, Verdict,
 };
 use madang::protocol::{Key, Position, RoomName, User, UserId, UserName};
+use madang::telemetry::Metrics;
 use tokio::sync::oneshot;
 
 use super::{Ear, Ledger};
@@ -123,11 +124,12 @@ pub(crate) fn user(id: &str) -> User {
     }
 }
 
-/// See the [module](self). Ends when it is dropped.
+/// See the [module](self). Dies when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Node {
     broker: SharedBroker,
     pub(crate) ear: Arc<Ear>,
+    pub(crate) metrics: Arc<Metrics>,
     ledger: Arc<Ledger>,
 }
 
@@ -140,10 +142,16 @@ impl Deref for Node {
 }
 
 impl Node {
-    pub(crate) fn new(broker: SharedBroker, ear: Arc<Ear>, ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(
+        broker: SharedBroker,
+        ear: Arc<Ear>,
+        metrics: Arc<Metrics>,
+        ledger: Arc<Ledger>,
+    ) -> Self {
         Self {
             broker,
             ear,
+            metrics,
             ledger,
         }
     }

@@ -13,14 +13,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::super::super::{Ephemeral, Event, PresenceChange, Roster, Sink};
-use super::super::lease::Node;
+use super::super::super::{Ephemeral, Event, FleetNode, PresenceChange, Roster, Sink};
 use super::super::link::Link;
 use super::super::recorder::Recorder;
 use super::super::subscriber::Subscriber;
 use super::super::testing::{RedisServer, eventually};
 use super::Presence;
-use crate::protocol::{RoomName, User, UserId, UserName};
+use crate::protocol::{NodeId, RoomName, User, UserId, UserName};
 use crate::telemetry::Metrics;
 
 const LEASE: Duration = Duration::from_millis(900);
@@ -74,15 +73,7 @@ impl Member {
             &tasks,
             &stop,
         );
-        let node = Node {
-            node: name.to_owned(),
-            start: 1,
-            version: "0".to_owned(),
-            generation: String::new(),
-            pod: String::new(),
-            address: String::new(),
-            capacity: 0,
-        };
+        let node = FleetNode::new(NodeId::parse(name).unwrap());
         let (way, notices) = (
             Arc::clone(subscriber.way()),
             Arc::clone(subscriber.notices()),
