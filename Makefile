@@ -41,7 +41,7 @@ setup: ## Installs what the tests need, if it is missing
 	@tests/tools/setup.sh
 
 .PHONY: test
-test: setup test-rust test-page test-web ## All tests
+test: setup test-rust test-page test-web test-api ## All tests
 
 # All in one build: the parts would each build the dependencies with features of their own.
 .PHONY: build-tests
@@ -71,6 +71,10 @@ test-page: ## The page's model without a browser
 .PHONY: test-web
 test-web: build-tests ## The page in a browser on three nodes, and the nodes' metrics
 	tests/tools/web-tests.sh
+
+.PHONY: test-api
+test-api: build-tests ## The HTTP API against its OpenAPI document
+	tests/tools/api-tests.sh
 
 # -- Check
 

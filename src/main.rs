@@ -8,7 +8,7 @@ use madang::config::{Loaded, Settings, process_variables};
 use madang::node::Node;
 use madang::server::listen::raise_file_limit;
 use madang::telemetry::logs;
-use madang::tools::{check, healthcheck};
+use madang::tools::{check, healthcheck, key};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The settings cannot be used (sysexits.h: `EX_CONFIG`).
@@ -29,9 +29,27 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    WithSettings(WithSettings),
+    /// Makes a key of the HTTP API: its entry for the file on standard output, the key on standard error.
+    Key {
+        /// Whose key it is: the name under which it speaks.
+        name: String,
+        /// What it may do: `read` or `publish`; can be given twice.
+        #[arg(long = "right", value_name = "RIGHT", required = true)]
+        rights: Vec<String>,
+        /// Where: a room's name, or a pattern such as `deploy-*`; can be given many times.
+        #[arg(long = "room", value_name = "ROOM", required = true)]
+        rooms: Vec<String>,
+    },
+}
+
+/// What needs the settings of a node.
+#[derive(Debug, Subcommand)]
+enum WithSettings {
     /// Serves; the default.
     Serve,
-    /// Prints the settings in effect with their origin, and what the configured Redis allows.
+    /// Prints the settings in effect with their origin, the keys of the HTTP API, and what the configured Redis allows.
     Check,
     /// Asks the node of this machine whether it is ready; for images without a shell.
     Healthcheck {
@@ -42,8 +60,17 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let loaded = match Settings::load(arguments.config.as_deref(), process_variables()) {
+    let Arguments { config, command } = Arguments::parse();
+    let command = match command {
+        None => WithSettings::Serve,
+        Some(Command::WithSettings(command)) => command,
+        Some(Command::Key {
+            name,
+            rights,
+            rooms,
+        }) => return done(key::run(&name, &rights, &rooms)),
+    };
+    let loaded = match Settings::load(config.as_deref(), process_variables()) {
         Ok(loaded) => loaded,
         Err(faults) => {
             eprintln!("{faults}");
@@ -61,10 +88,10 @@ fn main() -> ExitCode {
         }
     };
     runtime.block_on(async {
-        match arguments.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve(loaded).await,
-            Command::Check => done(check::run(&loaded).await),
-            Command::Healthcheck { live } => {
+        match command {
+            WithSettings::Serve => serve(loaded).await,
+            WithSettings::Check => done(check::run(&loaded).await),
+            WithSettings::Healthcheck { live } => {
                 let probe = if live {
                     healthcheck::Probe::Live
                 } else {

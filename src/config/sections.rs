@@ -123,6 +123,22 @@ settings! {
         publish_queue: usize = "10000", Count(64, 1_000_000);
     }
 
+    /// The HTTP API for bots.
+    api: Api {
+        /// File with the keys of the HTTP API (TOML), read again when it changes; empty = nobody
+        /// has one.
+        keys_file: Option<PathBuf> = "", Optional(ReadableFile);
+        /// Origins whose pages may use the HTTP API (CORS); empty = none but the node's own.
+        allowed_origins: Origins = "", OriginList;
+        /// Requests per second of a key that has no rate of its own, each message of a batch being
+        /// one; 0 = no limit.
+        requests_per_second: u32 = "50", Count(0, 100_000);
+        /// Requests of a key at once after a pause, if it has no rate of its own.
+        requests_burst: u32 = "200", Count(100, 100_000);
+        /// Size of a request's body, at most.
+        body_bytes: usize = "1MiB", Bytes(16 * KIB, 16 * MIB);
+    }
+
     /// Times of one session.
     session: Session {
         /// Time in which `hello` must come.

@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::broker::memory::{self, MemoryBroker};
 use crate::broker::redis::{self, RedisBroker};
-use crate::broker::{Health, SharedBroker};
+use crate::broker::{FleetNode, Health, SharedBroker};
 use crate::config::Settings;
 use crate::fleet::Readiness;
 use crate::hub::{Hub, Timing};
 use crate::protocol::NodeId;
-use crate::server::{self, Door, Opened, Public};
+use crate::server::api::keys::{Keys, KeysError};
+use crate::server::{self, Api, Door, Opened, Public};
 use crate::session::{self, Context, Identity, SessionBounds, Stay};
 use crate::telemetry::Metrics;
 
@@ -40,6 +41,9 @@ pub enum StartError {
     /// The identity key could not be read.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
+    /// The keys of the HTTP API could not be read.
+    #[error(transparent)]
+    ApiKeys(#[from] KeysError),
     /// The system failed.
     #[error("the system failed: {0}")]
     System(#[from] std::io::Error),
@@ -83,6 +87,7 @@ impl Node {
         settings: Settings,
         memory: &Arc<MemoryBroker>,
     ) -> Result<Self, StartError> {
+        let keys = Keys::load(&settings)?;
         let public = server::listen::bind(settings.server.listen, "server.listen")?;
         let internal =
             server::listen::bind(settings.server.internal_listen, "server.internal_listen")?;
@@ -92,18 +97,14 @@ impl Node {
 
         let shards = std::thread::available_parallelism().map_or(1, usize::from);
         let (hub, idle) = Hub::new(shards);
+        let lease = as_lease(&id, &settings);
         let broker: SharedBroker = if settings.redis.url.is_some() {
             let options = redis::Options::from(&settings);
-            RedisBroker::start(
-                &options,
-                as_lease(&id, &settings),
-                hub.clone(),
-                metrics.clone(),
-            )?
+            RedisBroker::start(&options, lease, hub.clone(), metrics.clone())?
         } else {
             // Nothing lies between a node and its own memory.
             metrics.broker_up.set(1);
-            memory.join(id.as_str().into(), hub.clone())
+            memory.join(lease, hub.clone(), metrics.clone())
         };
         let timing = Timing {
             debounce: settings.fleet.debounce,
@@ -136,6 +137,15 @@ impl Node {
             bounds,
             told,
         ));
+        let api = Api::new(
+            &settings,
+            context.broker.clone(),
+            keys,
+            metrics.clone(),
+            id.clone(),
+            bounds.told,
+        );
+        background.spawn(api.clone().watch_keys(settings.clone()));
         let mut node = Self {
             id,
             address,
@@ -151,11 +161,11 @@ impl Node {
             _background: background,
             _shards: shards,
         };
-        node.serve(public, internal);
+        node.serve(public, internal, api);
         Ok(node)
     }
 
-    fn serve(&mut self, public: TcpListener, internal: TcpListener) {
+    fn serve(&mut self, public: TcpListener, internal: TcpListener, api: Arc<Api>) {
         let context = self.context.clone();
         let open: server::Open = Arc::new(move |opened: Opened| {
             session::open(
@@ -169,8 +179,7 @@ impl Node {
         let door = Door::new(&self.settings, self.context.metrics.clone(), open);
         let router = server::public::router(Public {
             door: door.clone(),
-            node: self.id.clone(),
-            limits: self.context.bounds.told,
+            api,
         });
         self.door = Some(door);
         let options = server::Options::public(&self.settings.server);
@@ -282,18 +291,15 @@ impl Node {
 }
 
 /// Returns what the node's lease tells the fleet.
-fn as_lease(id: &NodeId, settings: &Settings) -> redis::Node {
+fn as_lease(id: &NodeId, settings: &Settings) -> FleetNode {
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    redis::Node {
-        node: id.as_str().to_owned(),
+    FleetNode {
         start: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
         version: crate::VERSION.to_owned(),
-        generation: String::new(),
-        pod: String::new(),
-        address: String::new(),
         capacity: settings.limits.sessions as u64,
+        ..FleetNode::new(id.clone())
     }
 }
 

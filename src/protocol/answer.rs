@@ -9,6 +9,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::ser::{Error as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::errors::ErrorCode;
 use super::ids::{Epoch, NodeId, SessionId, UserId};
@@ -18,7 +19,7 @@ use super::refused::{Refused, RequestId};
 use super::values::User;
 
 /// What a session may do, as `welcome` tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SessionLimits {
     /// The longest frame from a page, in bytes.
     pub frame_bytes: usize,

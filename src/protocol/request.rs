@@ -11,7 +11,7 @@ use super::frames::{Direction, FRAMES};
 use super::ids::Key;
 use super::names::{MAX_NAME, RoomName, UserName};
 use super::refused::{Refused, RequestId};
-use super::text::{DEFAULT_TEXT_LIMIT, Text, TextFault};
+use super::text::{DEFAULT_TEXT_LIMIT, Text};
 use super::values::Position;
 
 /// How many missed entries `join` sends unless it says otherwise.
@@ -242,13 +242,8 @@ impl fmt::Debug for Request {
 
 fn send(fields: &Fields<'_>, limits: &Limits) -> Result<Request, Refused> {
     let (id, room) = (fields.id()?, fields.room()?);
-    let text = Text::parse(&fields.text()?, limits.text).map_err(|fault| {
-        let error = match fault {
-            TextFault::TooLong { .. } => ErrorCode::TextTooLong,
-            TextFault::Empty | TextFault::Control { .. } => ErrorCode::BadField,
-        };
-        fields.refuse(error, Some("text"), fault.to_string())
-    })?;
+    let text = Text::parse(&fields.text()?, limits.text)
+        .map_err(|fault| fields.refuse(fault.code(), Some("text"), fault.to_string()))?;
     Ok(Request::Send {
         id,
         room,

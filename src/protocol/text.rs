@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
+use super::errors::ErrorCode;
+
 /// The default limit of a text, in code points.
 pub const DEFAULT_TEXT_LIMIT: usize = 4_000;
 
@@ -34,6 +36,17 @@ pub enum TextFault {
         /// The first such character.
         character: char,
     },
+}
+
+impl TextFault {
+    /// Returns the word that a refusal uses.
+    #[must_use]
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::TooLong { .. } => ErrorCode::TextTooLong,
+            Self::Empty | Self::Control { .. } => ErrorCode::BadField,
+        }
+    }
 }
 
 impl Text {

@@ -4,6 +4,7 @@
 //! in a room that has no log yet.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ids::{Epoch, UserId};
 use super::names::UserName;
@@ -65,14 +66,17 @@ impl TryFrom<UncheckedPosition> for Position {
 }
 
 /// Who speaks, as others see it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct User {
     /// Stable across sessions; two users never share it.
+    #[schema(value_type = String)]
     pub id: UserId,
     /// What is shown; not unique.
+    #[schema(value_type = String)]
     pub name: UserName,
     /// True for programs; absent for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub bot: Option<bool>,
 }
 

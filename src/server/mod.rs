@@ -14,10 +14,12 @@
 //! | `public.rs`, `assets.rs`, `headers.rs` | the public router, the page, what every answer carries |
 //! | `upgrade.rs`, `door.rs`, `places.rs` | from request to session, and the limits on sessions |
 //! | `origin.rs`, `host.rs`, `proxies.rs` | whose pages may open sessions, and which address asks |
+//! | `api/` | the HTTP API for bots |
 //! | `refusal.rs` | how a refusal looks |
 //! | `internal.rs` | probes and metrics |
 
 pub mod accept;
+pub mod api;
 pub mod door;
 pub mod internal;
 pub mod listen;
@@ -34,6 +36,7 @@ mod refusal;
 mod upgrade;
 
 pub use accept::Options;
+pub use api::Api;
 pub use door::{Door, Open, Opened};
 pub use listen::ListenError;
 pub use places::Permit;

@@ -147,7 +147,7 @@ fn full(full: Full) -> (&'static str, Refusal) {
         Full::Sessions | Full::Address | Full::Pace => ErrorCode::Overloaded,
     };
     let refusal = Refusal {
-        retry_after_secs: Some(retry_after_secs()),
+        retry_after_ms: Some(u64::from(retry_after_secs()) * 1000),
         ..Refusal::new(code, full.message())
     };
     (full.reason(), refusal)

@@ -29,18 +29,27 @@ impl Bucket {
     /// # Errors
     /// The time until there is one, if there is none.
     pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
+        self.take_many(1, now)
+    }
+
+    /// Takes so many tokens, all or none; more than the burst are never there at once.
+    ///
+    /// # Errors
+    /// The time until there are as many, if there are less.
+    pub fn take_many(&mut self, count: u32, now: Instant) -> Result<(), Duration> {
         if self.per_second == 0.0 {
             return Ok(());
         }
+        let count = f64::from(count);
         let passed = now.saturating_duration_since(self.filled_at).as_secs_f64();
         self.filled_at = now;
         self.tokens = (self.tokens + passed * self.per_second).min(self.burst);
-        if self.tokens < 1.0 {
+        if self.tokens < count {
             return Err(Duration::from_secs_f64(
-                (1.0 - self.tokens) / self.per_second,
+                (count - self.tokens) / self.per_second,
             ));
         }
-        self.tokens -= 1.0;
+        self.tokens -= count;
         Ok(())
     }
 }
@@ -58,6 +67,18 @@ mod tests {
         assert_eq!(bucket.take(start), Err(Duration::from_millis(100)));
         assert_eq!(bucket.take(start + Duration::from_millis(101)), Ok(()));
         assert!(bucket.take(start + Duration::from_millis(102)).is_err());
+    }
+
+    #[test]
+    fn many_are_taken_all_or_none() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(10, 20, start);
+        assert_eq!(bucket.take_many(15, start), Ok(()));
+        assert_eq!(
+            bucket.take_many(10, start),
+            Err(Duration::from_millis(500))
+        );
+        assert_eq!(bucket.take_many(5, start), Ok(()));
     }
 
     #[test]

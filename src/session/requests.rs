@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
-
 use super::bucket::Bucket;
 use super::context::Context;
 use super::hello::greet;
-use super::permission::{self, Action};
+use super::permission::{self, Action, Who};
 use super::place::Place;
 use super::task::End;
+use crate::broker::publish::short_hash;
 use crate::broker::{Accepted, Ephemeral, Publish, Refusal, Reply, Source};
 use crate::hub::{Command, Seat, lines};
 use crate::protocol::{
@@ -236,7 +235,7 @@ impl Desk {
 
     /// Makes the session a member of a room as far as its own rooms are concerned.
     fn enter(&self, user: &User, room: &RoomName) -> Result<(), Refusing> {
-        permission::check(user, room, Action::Join).map_err(not_permitted)?;
+        permission::check(Who::from(user), room, Action::Join).map_err(not_permitted)?;
         let mut rooms = self.place.rooms();
         if rooms.contains(room) {
             return Err((
@@ -260,7 +259,7 @@ impl Desk {
         if !self.place.rooms().contains(room) {
             return Err(not_joined());
         }
-        permission::check(user, room, action).map_err(not_permitted)
+        permission::check(Who::from(user), room, action).map_err(not_permitted)
     }
 
     /// Returns true if the user may read the room; refuses the request otherwise.
@@ -449,14 +448,6 @@ fn not_joined() -> Refusing {
 
 fn not_permitted(code: ErrorCode) -> Refusing {
     (code, "the user may not do this here", code.retry_after_ms())
-}
-
-/// Returns the first bytes of the text's SHA-256: a key that comes with another one was used before.
-fn short_hash(text: &str) -> u64 {
-    let hash = Sha256::digest(text.as_bytes());
-    hash.iter()
-        .take(8)
-        .fold(0, |short, byte| short << 8 | u64::from(*byte))
 }
 
 /// Returns the time by tokio's clock, which tests may pause.

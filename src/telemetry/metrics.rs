@@ -27,9 +27,9 @@ pub struct Metrics {
     pub upgrades_refused: IntCounterVec,
     /// Rooms with members on this node.
     pub rooms: IntGauge,
-    /// Messages that sessions sent, accepted or not.
+    /// Messages that sessions and keys of the HTTP API sent, accepted or not.
     pub messages_received: IntCounter,
-    /// Messages answered with `sent`.
+    /// Messages that stand in the log: answered with `sent`, or 201 or 200.
     pub messages_accepted: IntCounter,
     /// Messages put into outboxes, one for each member.
     pub messages_delivered: IntCounter,
@@ -37,6 +37,10 @@ pub struct Metrics {
     pub messages_refused: IntCounterVec,
     /// Other requests refused, by error code.
     pub requests_refused: IntCounterVec,
+    /// Requests of the HTTP API, by path and status.
+    pub api_requests: IntCounterVec,
+    /// Keys of the HTTP API in the file.
+    pub api_keys: IntGauge,
     /// Seconds from a message's arrival at the node to its answer.
     pub publish_duration: Histogram,
     /// Seconds from a message's `at` to the return of the write that carried it, by the broker's clock.
@@ -129,8 +133,11 @@ impl Metrics {
                 "reason",
             ),
             rooms: gauge("rooms", "Rooms with members on this node"),
-            messages_received: counter("messages_received_total", "Messages sent by sessions"),
-            messages_accepted: counter("messages_accepted_total", "Messages answered with sent"),
+            messages_received: counter(
+                "messages_received_total",
+                "Messages sent by sessions and keys of the HTTP API",
+            ),
+            messages_accepted: counter("messages_accepted_total", "Messages that stand in the log"),
             messages_delivered: counter(
                 "messages_delivered_total",
                 "Messages put into outboxes, one for each member",
@@ -145,6 +152,15 @@ impl Metrics {
                 "Other requests refused, by error code",
                 "code",
             ),
+            api_requests: add(
+                &own,
+                IntCounterVec::new(
+                    Opts::new("api_requests_total", "Requests of the HTTP API, by path and status"),
+                    &["path", "status"],
+                )
+                .expect("valid metric"),
+            ),
+            api_keys: gauge("api_keys", "Keys of the HTTP API in the file"),
             publish_duration: seconds(
                 "publish_duration_seconds",
                 "From a message's arrival to its answer",

@@ -31,6 +31,7 @@ missing_packages() {
   has chromium || echo chromium
   has node || echo nodejs
   has npm || echo npm
+  has curl || echo curl
   python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
   # Without it a screenshot of Korean text shows boxes.
   fc-list :lang=ko 2>/dev/null | grep -q . || printf '%s\n' fontconfig fonts-noto-cjk
@@ -65,6 +66,17 @@ fetch_promtool() {
   rm -rf "$scratch"
 }
 
+install_python_packages() {
+  local python=$tools/python list=tests/tools/requirements.txt
+  if [[ -x $python/bin/schemathesis && $python/installed -nt $list ]]; then
+    return
+  fi
+  echo "setup: pip install of $list into $python"
+  python3 -m venv "$python"
+  "$python/bin/pip" install --quiet --disable-pip-version-check --requirement "$list"
+  touch "$python/installed"
+}
+
 install_web_packages() {
   local installed=tests/web/node_modules/.package-lock.json
   if [[ $installed -nt tests/web/package-lock.json ]]; then
@@ -81,4 +93,5 @@ install_packages
 [[ $(node --version) =~ ^v([0-9]+) ]] && ((BASH_REMATCH[1] >= 20)) ||
   fail "node is $(node --version), the page's tests need 20 or later"
 fetch_promtool
+install_python_packages
 install_web_packages

@@ -41,7 +41,7 @@ async fn a_link_is_kept_for_the_next_request_and_closed_when_none_comes() {
     let mut stream = node.served.dial().await;
     for _ in 0..3 {
         stream
-            .write_all(b"GET /api/v1/info HTTP/1.1\r\nHost: a\r\n\r\n")
+            .write_all(b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n")
             .await
             .unwrap();
         assert_eq!(Answer::read(&mut stream).await.status, 200);

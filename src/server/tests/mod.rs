@@ -1,5 +1,6 @@
 //! The server over real TCP on a free port of the loopback interface.
 
+mod api;
 mod links;
 mod page;
 mod probes;
@@ -17,7 +18,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Door, Opened, Options, Public, accept, listen, public};
+use super::api::keys::Keys;
+use super::{Api, Door, Opened, Options, Public, accept, listen, public};
+use crate::broker::memory::{self, MemoryBroker};
+use crate::broker::{Event, FleetNode, Sink};
 use crate::config::Settings;
 use crate::protocol::{NodeId, SessionLimits};
 use crate::telemetry::Metrics;
@@ -69,6 +73,15 @@ impl Served {
     }
 }
 
+/// Takes no notice of what happens in the broker.
+struct Deaf;
+
+impl Sink for Deaf {
+    fn event(&self, _: Event) -> bool {
+        true
+    }
+}
+
 /// The public listener with a door.
 struct Node {
     served: Served,
@@ -89,10 +102,19 @@ impl Node {
         let (sender, opened) = mpsc::unbounded_channel();
         let open = move |session| sender.send(session).expect("the test listens");
         let door = Door::new(&settings, Arc::clone(&metrics), Arc::new(open));
+        let memory = MemoryBroker::new(memory::Options::from(&settings));
+        let node = FleetNode::new(NodeId::parse("node-1").unwrap());
+        let api = Api::new(
+            &settings,
+            memory.join(node, Arc::new(Deaf), Arc::clone(&metrics)),
+            Keys::load(&settings).unwrap(),
+            Arc::clone(&metrics),
+            NodeId::parse("node-1").unwrap(),
+            limits(),
+        );
         let router = public::router(Public {
             door: Arc::clone(&door),
-            node: NodeId::parse("node-1").unwrap(),
-            limits: limits(),
+            api,
         });
         Self {
             served: Served::start(router, Options::public(&settings.server)),
@@ -208,7 +230,12 @@ impl Answer {
     }
 
     fn json(&self) -> serde_json::Value {
-        assert_eq!(self.header("content-type"), Some("application/json"));
+        let kind = if self.status < 400 {
+            "application/json"
+        } else {
+            "application/problem+json"
+        };
+        assert_eq!(self.header("content-type"), Some(kind));
         serde_json::from_slice(&self.body).unwrap()
     }
 }

@@ -29,7 +29,7 @@ async fn every_answer_has_the_security_headers() {
         ("GET /", "Host: a", 200),
         ("GET /nothing", "Host: a", 404),
         ("GET /ws", "Host: a", 426),
-        ("GET /api/v1/info", "Host: a", 200),
+        ("GET /api/v1/openapi.json", "Host: a", 200),
         ("GET /api/nothing", "Host: a", 404),
         ("POST /", "Host: a", 405),
         ("GET /", "Host: a;b", 400),
@@ -161,56 +161,4 @@ async fn a_path_without_a_file_has_a_page_that_leads_back() {
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
         assert!(answer.text().contains("<a href=\"/\">"), "{path}");
     }
-}
-
-#[tokio::test]
-async fn the_api_tells_about_the_node() {
-    let node = Node::start(&[]);
-    let answer = node.served.get("/api/v1/info").await;
-    assert_eq!(answer.status, 200);
-    let info = answer.json();
-    assert_eq!(info["name"], "madang");
-    assert_eq!(info["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(info["node"], "node-1");
-    assert_eq!(info["protocols"], serde_json::json!(["madang.v1"]));
-    assert_eq!(info["limits"]["frame_bytes"], 65_536);
-}
-
-#[tokio::test]
-async fn the_api_refuses_in_json_with_a_code() {
-    let node = Node::start(&[]);
-    for (line, status, code, field) in [
-        ("GET /api", 404, "not_found", None),
-        ("GET /api/", 404, "not_found", None),
-        ("GET /api/v1/nothing", 404, "not_found", None),
-        ("GET /api/v2/info?x=1", 404, "not_found", None),
-        ("POST /api/v1/info", 405, "not_found", None),
-        (
-            "GET /api/v1/info?verbose=1",
-            400,
-            "bad_field",
-            Some("verbose"),
-        ),
-        (
-            "GET /api/v1/info?verbose",
-            400,
-            "bad_field",
-            Some("verbose"),
-        ),
-    ] {
-        let answer = node.served.ask(line, &["Host: a"]).await;
-        assert_eq!(answer.status, status, "{line}");
-        let error = &answer.json()["error"];
-        assert_eq!(error["code"], code, "{line}");
-        assert_eq!(error["field"].as_str(), field, "{line}");
-        assert!(
-            error["message"]
-                .as_str()
-                .is_some_and(|message| !message.is_empty()),
-            "{line}"
-        );
-        let allow = (status == 405).then_some("GET, HEAD");
-        assert_eq!(answer.header("allow"), allow, "{line}");
-    }
-    assert_eq!(node.served.get("/api/v1/info?").await.status, 200);
 }
