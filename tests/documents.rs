@@ -109,6 +109,10 @@ fn metric_names() -> BTreeSet<String> {
     ] {
         family.with_label_values(&["word"]).inc();
     }
+    metrics
+        .api_requests
+        .with_label_values(&["path", "200"])
+        .inc();
     let page = metrics.render();
     let names = page
         .lines()

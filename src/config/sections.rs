@@ -51,7 +51,7 @@ settings! {
         /// Name of the node in logs and frames, which get a random tag behind it; empty = the name of
         /// the host.
         node_name: Option<String> = "", Optional(Name("._-"));
-        /// Time in which the head of a request must arrive.
+        /// Time in which the head of a request must arrive, and then its body.
         header_timeout: Duration = "10s", Span(100, 5 * MINUTE);
     }
 

@@ -114,6 +114,10 @@ opaque_id! {
     /// Who speaks, stable across sessions as long as the token is kept.
     UserId
 }
+impl UserId {
+    /// How the ids of bots begin: what follows is the name of their key. No session gets such an id.
+    pub const API_PREFIX: &str = "api:";
+}
 opaque_id! {
     /// One WebSocket, named in logs and in `welcome`.
     SessionId

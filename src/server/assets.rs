@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
+use super::comments;
 use super::refusal::{Form, Refusal};
 use crate::protocol::ErrorCode;
 
@@ -64,10 +65,7 @@ fn answer(path: &str, found: EmbeddedFile, headers: &HeaderMap) -> Response {
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let bytes = match found.data {
-            Cow::Borrowed(bytes) => Bytes::from_static(bytes),
-            Cow::Owned(bytes) => Bytes::from(bytes),
-        };
+        let bytes = content(path, found.data);
         let length = bytes.len();
         let mut response = Body::from(bytes).into_response();
         let kind = HeaderValue::from_static(content_type(path));
@@ -80,6 +78,19 @@ fn answer(path: &str, found: EmbeddedFile, headers: &HeaderMap) -> Response {
     headers.insert(ETAG, tag);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
+}
+
+/// What is sent of a file: scripts and style sheets go without their comments.
+fn content(path: &str, data: Cow<'static, [u8]>) -> Bytes {
+    if let Ok(source) = std::str::from_utf8(&data)
+        && (path.ends_with(".js") || path.ends_with(".css"))
+    {
+        return comments::without(source).into();
+    }
+    match data {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => Bytes::from(bytes),
+    }
 }
 
 /// The tag of a file's content: 64 bits of its hash.
@@ -123,6 +134,22 @@ mod tests {
         for path in Files::iter() {
             assert_ne!(content_type(&path), "application/octet-stream", "{path}");
         }
+    }
+
+    #[test]
+    fn a_visit_weighs_at_most_150_kb() {
+        let mut weight = 0;
+        // A visit loads the words of one language; the heavier one counts.
+        let mut words = 0;
+        for path in Files::iter() {
+            let bytes = content(&path, Files::get(&path).unwrap().data).len();
+            if path.starts_with("js/words/") {
+                words = words.max(bytes);
+            } else {
+                weight += bytes;
+            }
+        }
+        assert!(weight + words <= 150_000, "{} bytes", weight + words);
     }
 
     #[test]

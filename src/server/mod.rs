@@ -11,7 +11,7 @@
 //! | --- | --- |
 //! | `listen.rs` | addresses bound, or one sentence that says what to do |
 //! | `accept.rs`, `links.rs` | the accept loop, and the bound on links |
-//! | `public.rs`, `assets.rs`, `headers.rs` | the public router, the page, what every answer carries |
+//! | `public.rs`, `assets.rs`, `comments.rs`, `headers.rs` | the public router, the page, what every answer carries |
 //! | `upgrade.rs`, `door.rs`, `places.rs` | from request to session, and the limits on sessions |
 //! | `origin.rs`, `host.rs`, `proxies.rs` | whose pages may open sessions, and which address asks |
 //! | `api/` | the HTTP API for bots |
@@ -26,6 +26,7 @@ pub mod listen;
 pub mod public;
 
 mod assets;
+mod comments;
 mod headers;
 mod host;
 mod links;

@@ -3,7 +3,9 @@
 //! A program gets a problem document (RFC 9457) with a code of the protocol's table, a person gets the message as
 //! text; both get the same status and headers.
 
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use axum::http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -150,11 +152,8 @@ impl Form {
     /// Returns the form for a request: JSON below `/api` and for who accepts JSON.
     pub(super) fn of(uri: &Uri, headers: &HeaderMap) -> Self {
         let mut accepted = headers.get_all(ACCEPT).iter();
-        let accepts = accepted.any(|value| {
-            value
-                .to_str()
-                .is_ok_and(|value| value.contains("json"))
-        });
+        let accepts =
+            accepted.any(|value| value.to_str().is_ok_and(|value| value.contains("json")));
         if is_api(uri.path()) || accepts {
             Self::Json
         } else {

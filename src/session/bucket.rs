@@ -74,10 +74,7 @@ mod tests {
         let start = Instant::now();
         let mut bucket = Bucket::new(10, 20, start);
         assert_eq!(bucket.take_many(15, start), Ok(()));
-        assert_eq!(
-            bucket.take_many(10, start),
-            Err(Duration::from_millis(500))
-        );
+        assert_eq!(bucket.take_many(10, start), Err(Duration::from_millis(500)));
         assert_eq!(bucket.take_many(5, start), Ok(()));
     }
 

@@ -107,7 +107,9 @@ impl Identity {
         }
         let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
         let life = u64::try_from(self.life.as_millis()).unwrap_or(u64::MAX);
-        (now_ms <= claims.t.saturating_add(life)).then_some(claims.u)
+        // Bots have keys; no session is one of them, whoever signed the token.
+        let is_ours = !claims.u.as_str().starts_with(UserId::API_PREFIX);
+        (is_ours && now_ms <= claims.t.saturating_add(life)).then_some(claims.u)
     }
 }
 
@@ -164,6 +166,13 @@ mod tests {
         ] {
             assert_eq!(good.verify(&forged, 1000), None, "{forged}");
         }
+    }
+
+    #[test]
+    fn nobody_becomes_a_bot_by_a_token() {
+        let node = identity(b"shared");
+        let bot = UserId::parse("api:deploy").unwrap();
+        assert_eq!(node.verify(&node.issue(&bot, 1).unwrap(), 1), None);
     }
 
     #[test]

@@ -155,7 +155,10 @@ impl Metrics {
             api_requests: add(
                 &own,
                 IntCounterVec::new(
-                    Opts::new("api_requests_total", "Requests of the HTTP API, by path and status"),
+                    Opts::new(
+                        "api_requests_total",
+                        "Requests of the HTTP API, by path and status",
+                    ),
                     &["path", "status"],
                 )
                 .expect("valid metric"),

@@ -4,6 +4,10 @@
 /// What the scenarios stand on.
 mod support;
 
+/// What bots do over HTTP.
+mod api;
+/// The examples of the HTTP API's page.
+mod api_docs;
 /// What bad input gets.
 mod bad_input;
 /// The program itself.

@@ -23,8 +23,13 @@ MADANG_API__KEYS_FILE=$scratch/keys.toml start_node node-1 127.0.0.1:0 127.0.0.1
 read_addresses node-1
 
 status=0
-"$schemathesis" --config-file tests/tools/schemathesis.toml run "${node_urls[0]}/api/v1/openapi.json" \
-  --url "${node_urls[0]}" -H "Authorization: Bearer $(<"$scratch/key")" -n "${CASES:-50}" --continue-on-failure || status=1
+config=$PWD/tests/tools/schemathesis.toml
+# It writes what it has found into the directory that it runs in.
+(
+  cd "$scratch"
+  "$schemathesis" --config-file "$config" run "${node_urls[0]}/api/v1/openapi.json" \
+    --url "${node_urls[0]}" -H "Authorization: Bearer $(<key)" -n "${CASES:-50}" --continue-on-failure
+) || status=1
 
 if grep -hE '"level":"ERROR"|panicked' "$scratch"/node-*.log; then
   echo "the node should have had nothing to complain about" >&2

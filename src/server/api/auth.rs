@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
-use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -48,9 +48,7 @@ pub(super) async fn guard(
         Err(refusal) => return refusal.into_response(),
     };
     let caller = Caller(key);
-    // A batch is counted by its messages, once they are known.
-    let is_batch = request.method() == Method::POST && request.uri().path() == super::BATCH_PATH;
-    if !is_batch && let Err(refusal) = caller.count(1) {
+    if let Err(refusal) = caller.count(1) {
         return refusal.into_response();
     }
     request.extensions_mut().insert(caller);

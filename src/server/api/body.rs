@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
@@ -39,11 +40,20 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
     }
 }
 
-/// Reads a body of at most `limit` bytes, which is a JSON object.
+/// How much a body may be.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    /// Setting `api.body_bytes`.
+    pub(super) bytes: usize,
+    /// In which all of it must arrive. Setting `server.header_timeout`.
+    pub(super) time: Duration,
+}
+
+/// Reads a body within bounds, which is a JSON object.
 pub(super) async fn read<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: Body,
-    limit: usize,
+    bounds: &Bounds,
 ) -> Result<T, Refusal> {
     if !is_json(headers) {
         return Err(Refusal::new(
@@ -52,11 +62,19 @@ pub(super) async fn read<T: DeserializeOwned>(
         )
         .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
-    let body = Limited::new(body, limit).collect().await.map_err(|error| {
+    let body = Limited::new(body, bounds.bytes).collect();
+    let Ok(body) = tokio::time::timeout(bounds.time, body).await else {
+        return Err(
+            Refusal::new(ErrorCode::BadJson, "the body did not arrive in time")
+                .with_status(StatusCode::REQUEST_TIMEOUT),
+        );
+    };
+    let body = body.map_err(|error| {
         if error.is::<LengthLimitError>() {
+            let most = bounds.bytes;
             Refusal::new(
                 ErrorCode::TextTooLong,
-                format!("the body is larger than the {limit} bytes of api.body_bytes (MADANG_API__BODY_BYTES)"),
+                format!("the body is larger than the {most} bytes of api.body_bytes (MADANG_API__BODY_BYTES)"),
             )
         } else {
             Refusal::new(ErrorCode::BadJson, "the body ended too early")

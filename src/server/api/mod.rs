@@ -52,7 +52,6 @@ use keys::Keys;
 
 /// Where the API is.
 const BASE: &str = "/api/v1";
-const BATCH_PATH: &str = "/api/v1/messages";
 /// Sources of requests have numbers above those of sessions, which count from 1.
 const FIRST_SOURCE: u64 = 1 << 63;
 
@@ -67,7 +66,7 @@ pub struct Api {
     node: NodeId,
     limits: Limits,
     told: SessionLimits,
-    body_bytes: usize,
+    body: body::Bounds,
     origins: Origins,
     sources: AtomicU64,
 }
@@ -94,7 +93,10 @@ impl Api {
                 names: settings.limits.names,
             },
             told,
-            body_bytes: settings.api.body_bytes,
+            body: body::Bounds {
+                bytes: settings.api.body_bytes,
+                time: settings.server.header_timeout,
+            },
             origins: settings.api.allowed_origins.clone(),
             sources: AtomicU64::new(FIRST_SOURCE),
         })

@@ -82,7 +82,7 @@ impl IntoResponses for NodeProblems {
 
 impl IntoResponses for WriteProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 403, 409, 413, 415, 429, 503, 504])
+        problems(&[400, 401, 403, 408, 409, 413, 415, 429, 503, 504])
     }
 }
 
@@ -101,6 +101,7 @@ fn problem(status: u16) -> Response {
             Some(("WWW-Authenticate", "How to send a key.", text())),
         ),
         403 => ("The key has no right to do this in this room.", None),
+        408 => ("The body did not arrive in time.", None),
         409 => ("The key was used for another text.", None),
         413 => ("The text or the body is too long.", None),
         415 => ("The body is not announced as JSON.", None),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use futures_util::future::join_all;
@@ -17,7 +17,8 @@ use super::auth::Caller;
 use super::body::{self, Object};
 use super::openapi::WriteProblems;
 use super::path::Room;
-use super::{Api, now};
+use super::query::Query;
+use super::{Api, not_permitted, now};
 use crate::broker::{self, Accepted, Publish, Reply, SharedBroker, Source};
 use crate::protocol::{Epoch, ErrorCode, Key, RoomName, Text, encode_m};
 use crate::session::permission::{self, Action};
@@ -129,10 +130,12 @@ pub(super) async fn send_message(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
     Room(room): Room,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let message: NewMessage = body::read(&headers, body, api.body_bytes).await?;
+    Query::read(query.as_deref(), &[])?;
+    let message: NewMessage = body::read(&headers, body, &api.body).await?;
     let key = one_key(message.key, idempotency_key(&headers)?)?;
     let message = Outgoing::check(&api, room, &message.text, key.as_deref(), "")?;
     let mut results = publish(&api, &caller, vec![Ok(message)]).await;
@@ -163,31 +166,17 @@ pub(super) async fn send_message(
 pub(super) async fn send_messages(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    if headers.contains_key(IDEMPOTENCY_KEY) {
-        caller.count(1)?;
-        return Err(Refusal::of_field(
-            ErrorCode::BadField,
-            "Idempotency-Key",
-            "a batch has no key of its own: each message has its `key`",
-        ));
-    }
-    let batch: Batch = match body::read(&headers, body, api.body_bytes).await {
-        Ok(batch) => batch,
-        Err(refusal) => {
-            caller.count(1)?;
-            return Err(refusal);
-        }
-    };
+    Query::read(query.as_deref(), &[])?;
+    let batch = read_batch(&api, &headers, body).await?;
     let count = u32::try_from(batch.messages.len()).unwrap_or(u32::MAX);
-    if !(1..=MAX_BATCH).contains(&count) {
-        caller.count(1)?;
-        let message = format!("`messages` must have 1 to {MAX_BATCH} messages");
-        return Err(Refusal::of_field(ErrorCode::BadField, "messages", message));
+    // The request itself has counted as one. Repeated it counts anew, so it waits until there is room for all.
+    if caller.count(count - 1).is_err() {
+        caller.count(count)?;
     }
-    caller.count(count)?;
     let messages = batch.messages.iter().enumerate();
     let messages = messages.map(|(index, Object(message))| {
         let of = format!("messages[{index}].");
@@ -202,6 +191,22 @@ pub(super) async fn send_messages(
     let results = publish(&api, &caller, messages).await;
     let results = results.into_iter().map(Outcome::from).collect();
     Ok((super::NO_STORE, Json(Results { results })).into_response())
+}
+
+async fn read_batch(api: &Api, headers: &HeaderMap, body: Body) -> Result<Batch, Refusal> {
+    if headers.contains_key(IDEMPOTENCY_KEY) {
+        return Err(Refusal::of_field(
+            ErrorCode::BadField,
+            "Idempotency-Key",
+            "a batch has no key of its own: each message has its `key`",
+        ));
+    }
+    let batch: Batch = body::read(headers, body, &api.body).await?;
+    if (1..=MAX_BATCH as usize).contains(&batch.messages.len()) {
+        return Ok(batch);
+    }
+    let message = format!("`messages` must have 1 to {MAX_BATCH} messages");
+    Err(Refusal::of_field(ErrorCode::BadField, "messages", message))
 }
 
 impl From<Result<Sent, Refusal>> for Outcome {
@@ -226,6 +231,8 @@ struct Outgoing {
     room: RoomName,
     text: String,
     key: Key,
+    /// Where the room stands in the request, for a refusal.
+    room_field: String,
 }
 
 impl Outgoing {
@@ -246,7 +253,12 @@ impl Outgoing {
             let message = format!("`{field}` {fault}");
             Refusal::of_field(ErrorCode::BadField, field, message)
         })?;
-        Ok(Self { room, text, key })
+        Ok(Self {
+            room,
+            text,
+            key,
+            room_field: format!("{of}room"),
+        })
     }
 }
 
@@ -311,10 +323,19 @@ fn hand_over(
     message: Outgoing,
 ) -> Result<Answer, Refusal> {
     api.metrics.messages_received.inc();
-    let Outgoing { room, text, key } = message;
+    let Outgoing {
+        room,
+        text,
+        key,
+        room_field,
+    } = message;
     let Caller(key_of) = caller;
     permission::check(key_of.who(), &room, Action::Send(&text))
-        .map_err(|code| super::not_permitted(code, "publish to", &room))?;
+        .map_err(|code| not_permitted(code, "publish to", &room))
+        .map_err(|refusal| Refusal {
+            field: Some(room_field),
+            ..refusal
+        })?;
     let (answer, answered) = oneshot::channel();
     let (arrived, metrics) = (now(), api.metrics.clone());
     let reply = Reply::new(move |result| {

@@ -196,6 +196,7 @@ async fn unknown_paths_and_methods_are_problems_too() {
         ),
         ("POST /node", 405, "not_found", Some("GET,HEAD")),
         ("POST /openapi.json", 405, "not_found", Some("GET,HEAD")),
+        ("POST /rooms", 404, "not_found", None),
         ("OPTIONS /node", 405, "not_found", Some("GET,HEAD")),
     ] {
         let answer = bots.ask(&bots.all, line).await;
@@ -324,6 +325,10 @@ async fn a_batch_has_a_result_for_each_message_in_order() {
         };
         problem(&answer, 400, code, Some(field));
     }
+    let query = bots
+        .post(&bots.all, "/messages?x=1", &json!({"messages": []}))
+        .await;
+    problem(&query, 400, "bad_field", Some("x"));
     let header = ["Idempotency-Key: k"];
     let body = br#"{"messages":[{"room":"ops","text":"x"}]}"#;
     let keyed = bots
@@ -402,6 +407,19 @@ async fn bad_messages_each_have_their_problem() {
         let answer = bots.post(&bots.all, path, &json!({"text": "a"})).await;
         problem(&answer, 400, "bad_name", Some("room"));
     }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let bots = Bots::start(&[("SERVER__HEADER_TIMEOUT", "200ms")]);
+    let head = format!(
+        "POST /api/v1/messages HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{",
+        bots.all
+    );
+    let mut stream = bots.node.served.dial().await;
+    stream.write_all(head.as_bytes()).await.unwrap();
+    problem(&Answer::read(&mut stream).await, 408, "bad_json", None);
 }
 
 #[tokio::test]
@@ -540,6 +558,22 @@ async fn a_key_has_its_own_rate() {
     let problem = problem(&refused, 429, "rate_limited", None);
     assert!(problem["retry_after_ms"].as_u64().unwrap() <= 1_001);
     assert_eq!(bots.ask(&bots.reader, "GET /rooms/ops").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_batch_counts_by_its_messages_and_is_done_whole_or_not_at_all() {
+    let bots = Bots::start(&[]);
+    let messages: Vec<_> = (0..60)
+        .map(|_| json!({"room": "ops", "text": "x"}))
+        .collect();
+    let batch = json!({"messages": messages});
+    // A key without the right to publish, but that is told for each message and counts all the same.
+    assert_eq!(bots.post(&bots.slow, "/messages", &batch).await.status, 200);
+    let refused = bots.post(&bots.slow, "/messages", &batch).await;
+    let wait = problem(&refused, 429, "rate_limited", None)["retry_after_ms"]
+        .as_u64()
+        .unwrap();
+    assert!((15_000..=21_001).contains(&wait), "{wait}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde::Deserialize;
 
 use super::{ApiKey, Hash, Rate, now, user_id};
-use crate::protocol::{MAX_ID_BYTES, User, UserName};
+use crate::protocol::{MAX_ID_BYTES, User, UserId, UserName};
 use crate::session::Bucket;
 use crate::session::permission::{Grant, RoomPattern};
 
@@ -130,7 +130,7 @@ fn read(entry: &Entry, default_rate: Rate, faults: &mut Faults) -> Option<ApiKey
     };
     let id = name.as_ref().and_then(|name| user_id(name.as_str()));
     if name.is_some() && id.is_none() {
-        let most = MAX_ID_BYTES - super::ID_PREFIX.len();
+        let most = MAX_ID_BYTES - UserId::API_PREFIX.len();
         faults.add(&of, format_args!("needs a `name` of at most {most} bytes"));
     }
     let hashes = hashes(&of, &entry.sha256, faults);

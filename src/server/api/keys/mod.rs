@@ -28,8 +28,6 @@ pub(super) use watch::watch;
 const PREFIX: &str = "mdk1.";
 /// Random bytes of a key.
 const SECRET_BYTES: usize = 32;
-/// Stands before a key's name in its user id; no session gets an id with a colon.
-const ID_PREFIX: &str = "api:";
 
 type Hash = [u8; 32];
 
@@ -196,7 +194,7 @@ fn hash(secret: &str) -> Hash {
 
 /// Returns the user id of the key with this name; `None` if the name is too long for it.
 fn user_id(name: &str) -> Option<UserId> {
-    UserId::parse(&format!("{ID_PREFIX}{name}")).ok()
+    UserId::parse(&format!("{}{name}", UserId::API_PREFIX)).ok()
 }
 
 /// Returns the time by tokio's clock, which tests may pause.
