@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Tests the page in a real browser on three nodes and one Redis, then the metrics that the nodes have by then.
 #
-# The tests get the nodes' addresses in MADANG_URLS, separated by commas. The program must have been built.
+# The tests get the nodes' addresses in MADANG_URLS, separated by commas, and program and Redis for nodes that they kill
+# in TEST_BINARY and TEST_REDIS. The program must have been built.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -21,7 +22,7 @@ for name in node-1 node-2 node-3; do
 done
 
 status=0
-MADANG_URLS=$(IFS=, && echo "${node_urls[*]}") \
+MADANG_URLS=$(IFS=, && echo "${node_urls[*]}") TEST_BINARY=$madang TEST_REDIS=redis://127.0.0.1:$redis_port \
   node --test --test-reporter=spec --test-concurrency=1 tests/web/browser/*.test.mjs || status=$?
 
 for url in "${node_internal_urls[@]}"; do

@@ -2,16 +2,16 @@
 
 import { connect, createServer } from 'node:net';
 
-/** Starts a proxy to the node at `target`, a URL. */
+/** Starts a proxy to the node at `target`, a URL that may be changed: what comes later goes there. */
 export async function startProxy(target) {
-  const { hostname, port } = new URL(target);
   const pairs = new Set();
-  const proxy = { isClosed: false, isHeld: false };
+  const proxy = { target, isClosed: false, isHeld: false };
   const server = createServer((near) => {
     if (proxy.isClosed) {
       near.destroy();
       return;
     }
+    const { hostname, port } = new URL(proxy.target);
     const far = connect(Number(port), hostname);
     const pair = { near, far };
     pairs.add(pair);
