@@ -11,7 +11,8 @@
 //! | `/node`, `/fleet` | GET | the node that answers, and all nodes |
 //!
 //! A request needs a key (`auth`, `keys`), is taken strictly (`body`, `path`, `query`), goes through the one permission
-//! function, and is answered by the broker. It has no session and joins no room. Whatever is refused is a problem
+//! function, and is answered by the broker (`send` and `publish`, `history`, `rooms`, `nodes`). `openapi` describes all
+//! of it for programs. It has no session and joins no room. Whatever is refused is a problem
 //! document.
 
 mod auth;
@@ -24,6 +25,7 @@ mod path;
 mod publish;
 mod query;
 mod rooms;
+mod send;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -117,8 +119,8 @@ impl Api {
 /// Makes the router of the API.
 pub(super) fn router(api: &Arc<Api>) -> Router {
     let (paths, document) = OpenApiRouter::new()
-        .routes(routes!(publish::send_message, history::read_messages))
-        .routes(routes!(publish::send_messages))
+        .routes(routes!(send::send_message, history::read_messages))
+        .routes(routes!(send::send_messages))
         .routes(routes!(rooms::read_room))
         .routes(routes!(rooms::read_members))
         .routes(routes!(nodes::read_node))
