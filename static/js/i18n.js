@@ -1,6 +1,4 @@
-// Which language the page speaks, and its words, which are loaded when they are first spoken.
-//
-// A text with values is a function of them. All languages have the same names; a test says so.
+// Which language the page speaks, and its words, loaded when they are first spoken. A text with values is a function.
 
 /** The languages, by their own names. */
 export const LANGUAGES = { en: 'English', ko: '한국어' };

@@ -1,10 +1,9 @@
-// Names as people type them: a first check before a node judges, and the room in the page's address.
-//
-// The node's judgment is the one that counts: it answers with the canonical form, and the page takes that over.
+// Names as people type them: a first check before a node judges, whose canonical form the page takes over; and the
+// room in the page's address.
 
 const ROOM_BEGINS = /^[\p{L}\p{N}\p{Extended_Pictographic}\p{Regional_Indicator}]/u;
 const NOT_IN_ROOMS = /[/\\?#%]/u;
-// Control characters and those that turn the direction of what follows them.
+// Control characters, and those that turn the direction of a text.
 const NOT_IN_NAMES = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 
 /** Code points of a text, which is what every limit counts. */
@@ -26,6 +25,20 @@ export function roomName(typed, limit = 64) {
   const fits = name && length(name) <= limit && !NOT_IN_NAMES.test(name);
   return fits && ROOM_BEGINS.test(name) && !NOT_IN_ROOMS.test(name) ? name : null;
 }
+
+/** Returns the names that two or more of some users have; there the end of the id tells them apart. */
+export function sharedNames(users) {
+  const owners = new Map();
+  const shared = new Set();
+  for (const { id, name } of users) {
+    if (owners.has(name) && owners.get(name) !== id) shared.add(name);
+    owners.set(name, id);
+  }
+  return shared;
+}
+
+/** Returns the short form of an id. */
+export const tagOf = (id) => id.slice(-4);
 
 /** Returns what the address names as the room, as it stands there, or an empty string. */
 export function roomOfHash(hash) {

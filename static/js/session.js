@@ -35,12 +35,9 @@ const systemClock = {
 };
 
 /**
- * @typedef {object} SessionState
- * @property {'idle'|'connecting'|'online'|'waiting'|'closed'} name
- * @property {number} since  clock time since when the page has been without a session (online: since when with one)
- * @property {number} [retryAt]  clock time of the next dial, while waiting
- * @property {boolean} [told]  true if the node asked for this wait
- * @property {number} [code]  close code that ended it for good
+ * `since` is when the way to the nodes was lost, or when online since when it is there; `told` if the node asked for
+ * the wait until `retryAt`, `code` what ended it for good.
+ * @typedef {{name: 'idle'|'connecting'|'online'|'waiting'|'closed', since: number, retryAt?: number, told?: boolean, code?: number}} SessionState
  */
 
 /** One page's way to the nodes. */

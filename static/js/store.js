@@ -1,30 +1,37 @@
 // What the page remembers between visits: small JSON values under one prefix.
 //
-// Where the browser refuses storage everything still works for the visit, from memory, and `persistent` says so.
+// Where the browser refuses storage, or has no room for a value, everything still works for the visit, from memory.
 
 const PREFIX = 'madang.';
+const PROBE = 'probe';
 
 /** A map of names to JSON values, over a Storage or over memory. */
 export class Store {
-  /** @param {() => Storage} storage a function, because reading `window.localStorage` alone may throw */
-  constructor(storage) {
+  /**
+   * @param {() => Storage} storage a function, because reading `window.localStorage` alone may throw
+   * @param {() => void} [onTurn]  `persistent` changed
+   */
+  constructor(storage, onTurn = () => {}) {
     this.memory = new Map();
-    /** False where values are gone when the page closes. */
-    this.persistent = true;
+    this.onTurn = () => {};
     try {
       this.storage = storage();
-      const probe = `${PREFIX}probe`;
-      this.storage.setItem(probe, '1');
-      this.storage.removeItem(probe);
     } catch {
-      this.persistent = false;
+      this.storage = null;
     }
+    this.set(PROBE, 1);
+    if (this.persistent) this.set(PROBE, null);
+    this.onTurn = onTurn;
+  }
+
+  /** False where values are gone when the page closes. */
+  get persistent() {
+    return this.memory.size === 0;
   }
 
   /** Returns the value of a name, or `otherwise` if there is none or it cannot be read. */
   get(name, otherwise = null) {
-    if (this.memory.has(name)) return this.memory.get(name);
-    if (!this.persistent) return otherwise;
+    if (this.memory.has(name)) return this.memory.get(name) ?? otherwise;
     try {
       return JSON.parse(this.storage.getItem(PREFIX + name)) ?? otherwise;
     } catch {
@@ -32,15 +39,24 @@ export class Store {
     }
   }
 
-  /** Keeps a value; null forgets the name. A full storage turns the name into one of this visit. */
+  /** Keeps a value; null forgets the name. What finds no room lasts for the visit. */
   set(name, value) {
+    const { persistent } = this;
     this.memory.delete(name);
     try {
-      if (!this.persistent) throw new Error('no storage');
       if (value === null) this.storage.removeItem(PREFIX + name);
       else this.storage.setItem(PREFIX + name, JSON.stringify(value));
+      this.memory.delete(PROBE);
     } catch {
       this.memory.set(name, value);
     }
+    if (persistent !== this.persistent) this.onTurn();
+  }
+
+  /** Calls back with the name of what another window of the same storage changed. */
+  follow(onChange) {
+    addEventListener('storage', ({ key, storageArea }) => {
+      if (storageArea === this.storage && key?.startsWith(PREFIX)) onChange(key.slice(PREFIX.length));
+    });
   }
 }

@@ -1,12 +1,14 @@
-// The craft of text: links inside of it, initials and a color for a person, what can be sent.
-//
-// Everything here returns strings and plain objects; only the view makes nodes of them, and only as text.
+// The craft of text: links inside of it, initials and a color for a person, what can be sent. Only the view makes
+// nodes of what is returned here, and only as text.
 
-const LINK = /https?:\/\/[^\s<>"'`\u3000-\u3003\u3008-\u3011\u2018-\u201f]+/giu;
-const CLOSING = /[.,;:!?…·*'"”’»)\]}>。，、！？」』）]$/u;
+// Neither quotation marks nor what turns the direction of a text belongs to an address.
+const LINK = /https?:\/\/[^\s<>"'`\u2018-\u201f\u200e\u200f\u202a-\u202e\u2066-\u2069\u3000-\u3003\u3008-\u3011]+/giu;
+const CLOSING = '.,;:!?…·*»)]}。，、！？」』）';
 const PAIRS = { ')': '(', ']': '[', '}': '{' };
 // Hangul that follows a link without a space: a particle or an ending, not a part of the address.
-const PARTICLE = /(?<=[A-Za-z0-9/])(?:에서(?:는|도|만)?|에게|한테|에는|에도|에|은|는|이|가|을|를|의|으로|로|와|과|랑|이랑|하고|도|만|까지|부터|마다|보다|처럼|이나|나|라고|이라고|라는|이라는|입니다|이에요|예요|인데|이고|고|요)$/u;
+const PARTICLE = /([\w/.,!?…»)\]}」』）])(?:에(?:서?(?:는|도|만|의)?|게|선)|께서?|한테|은|는|이?(?:나|랑|라고|라는|란|고|며|지만|에요|죠|네요)|이|가|을|를|의|으?로(?:는|도|만)?|와|과|하고|도|만|까지|부터|마다|보다|처럼|밖에|대로|입니다|예요|인데|요)$/u;
+// A host that ends in Latin letters and is followed by Hangul is followed by words.
+const AFTER_HOST = /^(https?:\/\/[^/?#]*\.[a-z]{2,}(?::\d+)?)[가-힣][^./?#]*$/iu;
 const PICTURE = /\p{Extended_Pictographic}|\p{Regional_Indicator}/u;
 const HUES = 12;
 
@@ -17,24 +19,29 @@ export function graphemes(text) {
   return segmenter ? Array.from(segmenter.segment(text), (part) => part.segment) : Array.from(text);
 }
 
+/** Cuts marks off the end that close something outside of the address. Each is counted once: a text may be all marks. */
+function trimMarks(link) {
+  const counts = {};
+  for (const one of link) counts[one] = (counts[one] ?? 0) + 1;
+  let end = link.length;
+  while (CLOSING.includes(link[end - 1])) {
+    const last = link[end - 1];
+    if (PAIRS[last] && (counts[PAIRS[last]] ?? 0) >= counts[last]) break;
+    counts[last] -= 1;
+    end -= 1;
+  }
+  return link.slice(0, end);
+}
+
 /** Cuts what does not belong to the address off the end of a raw match. */
 function trimLink(raw) {
-  let link = raw;
-  for (;;) {
-    const last = link.at(-1);
-    const balanced = PAIRS[last] && link.split(PAIRS[last]).length >= link.split(last).length;
-    if (CLOSING.test(link) && !balanced) link = link.slice(0, -1);
-    else break;
-  }
-  const bare = link.replace(PARTICLE, '');
+  const link = trimMarks(raw.replace(AFTER_HOST, '$1'));
+  const bare = trimMarks(link.replace(PARTICLE, '$1'));
   // A path may end in Hangul on its own; only after a host or a Latin end is it grammar.
   return /\/$/u.test(bare) && !/:\/\/[^/]+\/$/u.test(bare) ? link : bare;
 }
 
-/**
- * Splits a text into its links and what stands between them.
- * @returns {{text: string, href?: string}[]} the parts; their texts joined are the text itself
- */
+/** Splits a text into parts `{text, href?}`: its links and what stands between them. Their texts joined are the text. */
 export function linkParts(text) {
   const parts = [];
   let end = 0;
@@ -81,8 +88,5 @@ export function hueOf(id) {
 
 /** Returns what a field holds in the form that a node accepts: line feeds only, no control characters. */
 export function sendable(typed) {
-  return typed
-    .replace(/\r\n?/gu, '\n')
-    .replace(/[^\P{Cc}\n\t]/gu, '')
-    .replace(/^\n+|\s+$/gu, '');
+  return typed.replace(/\r\n?/gu, '\n').replace(/[^\P{Cc}\n\t]/gu, '').replace(/^\n+/u, '').trimEnd();
 }

@@ -2,7 +2,7 @@
 
 const made = new Map();
 
-/** Returns a formatter, made once per language and form: making one costs more than using it. */
+/** Returns a formatter; making one costs more than using it. */
 function formatter(language, form, options) {
   const name = `${language} ${form}`;
   if (!made.has(name)) made.set(name, new Intl.DateTimeFormat(language, options));
@@ -36,11 +36,8 @@ export function dayNameOf(at, now, language) {
     const word = new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(days, 'day');
     return word.charAt(0).toLocaleUpperCase(language) + word.slice(1);
   }
-  const sameYear = day.slice(0, 4) === dayOf(now).slice(0, 4);
-  const date = { weekday: 'long', month: 'long', day: 'numeric' };
-  return sameYear
-    ? formatter(language, 'day', date).format(at)
-    : formatter(language, 'date', { ...date, year: 'numeric' }).format(at);
+  const year = day.slice(0, 4) === dayOf(now).slice(0, 4) ? undefined : 'numeric';
+  return formatter(language, `day ${year}`, { weekday: 'long', month: 'long', day: 'numeric', year }).format(at);
 }
 
 /** Returns the ms until the local day ends. */

@@ -1,6 +1,6 @@
 // What each frame of a node does to the model, and each refusal of what the page asked for.
 
-import { KEPT_ASIDE, KEPT_IN_VIEW } from './room.js';
+import { pauseOf } from './sends.js';
 
 /** What counts until `welcome` says it. */
 export const DEFAULT_LIMITS = { text: 4_000, name: 64, rooms: 50, dedupe_ms: 300_000 };
@@ -23,8 +23,8 @@ export const TAKES = {
     const room = about?.room ?? this.rooms.get(frame.room);
     if (!room || this.rooms.get(room.name) !== room) return;
     this.rename(room, frame.room);
-    room.joined(frame, now);
-    if (room === this.room && room.unread > 0 && !this.attentive) room.divider ??= room.read;
+    room.joined(frame, now, about?.after);
+    if (room === this.room && frame.seq > room.read && !this.attentive) room.divider ??= room.read;
     this.changes.add('rooms').add(`log:${room.name}`).add(`people:${room.name}`);
   },
 
@@ -38,36 +38,32 @@ export const TAKES = {
     });
   },
 
-  sent(frame, about) {
+  sent(frame, about, now) {
     if (about?.what !== 'send') return;
+    if (!frame.duplicate) this.skew = frame.at - now || 0;
     about.room.sent(about.send, frame, this.self);
     this.changes.add(`log:${about.room.name}`);
   },
 
-  message(frame) {
+  message(frame, about, now) {
     this.named(frame, (room) => {
       const typed = room.people.typing.size;
+      const before = { unread: room.unread, seq: frame.seq - 1 };
+      const isLive = room.isReady(now);
       const entry = room.message(frame, this.isMine(frame));
       if (!entry) return;
+      if (isLive) this.skew = frame.at - now || 0;
       this.changes.add(`log:${room.name}`);
       if (typed !== room.people.typing.size) this.changes.add(`people:${room.name}`);
-      if (room === this.room && this.attentive) {
-        room.markRead();
-        room.trim(KEPT_IN_VIEW);
-        return;
-      }
-      if (room !== this.room) room.trim(KEPT_ASIDE);
-      if (!entry.own) {
-        if (room === this.room && room.unread === 0) room.divider = frame.seq - 1;
-        room.unread += 1;
-        this.changes.add('rooms');
-      }
+      this.counted(room, before);
     });
   },
 
   gap(frame) {
     this.named(frame, (room) => {
+      const before = { unread: room.unread, seq: frame.from - 1 };
       room.gap(frame);
+      this.counted(room, before);
       this.changes.add(`log:${room.name}`);
     });
   },
@@ -79,10 +75,12 @@ export const TAKES = {
     });
   },
 
-  history(frame, about) {
+  history(frame, about, now) {
     if (about?.what !== 'history' || !about.room.position) return;
-    about.room.history(frame, about, (message) => this.isMine(message));
-    this.changes.add(`log:${about.room.name}`);
+    const { room } = about;
+    if (frame.from !== undefined) room.olderRetryAt = now + RETRY_MS;
+    room.history(frame, about, (message) => this.isMine(message));
+    this.changes.add('unread').add(`log:${room.name}`);
   },
 
   members(frame, about) {
@@ -141,7 +139,7 @@ export const TAKES = {
 const REFUSALS = {
   join(error, { room }, now) {
     if (error.retry_after_ms !== undefined) {
-      Object.assign(room, { status: 'new', error, retryAt: now + error.retry_after_ms });
+      Object.assign(room, { status: 'new', error, retryAt: now + pauseOf(error) });
     } else if (error.code === 'already_joined' && error.room !== room.name && this.rooms.has(error.room)) {
       // Two spellings of one room: the one that is joined stays.
       this.rooms.delete(room.name);
@@ -165,7 +163,7 @@ const REFUSALS = {
     if (generation !== room.generation) return;
     if (gap) gap.loading = false;
     else room.older = 'failed';
-    room.olderRetryAt = now + (error.retry_after_ms ?? RETRY_MS);
+    room.olderRetryAt = now + (error.retry_after_ms === undefined ? RETRY_MS : pauseOf(error));
   },
 
   members(error, { room }) {

@@ -4,20 +4,26 @@
 // caller sends them and hands each answer back together with its `about`. Time is always an argument.
 
 import { DEFAULT_LIMITS, TAKES } from './frames.js';
-import { KEPT_ASIDE, Room } from './room.js';
+import { Room } from './room.js';
+import { newKey } from './sends.js';
 
+/** Items kept of the room in view, and of each other one. */
+const KEPT = { inView: 2_000, aside: 300 };
 /** Entries asked for when joining again: the room in view, and each other one. */
 const JOIN_IN_VIEW = 200;
 const JOIN_ASIDE = 50;
 const PAGE = 50;
 const GAP_PAGE = 200;
 const MEMBERS_PAGE = 100;
+/** Who goes on typing is told of this often; half of how long a word of it counts. */
+const TYPING_EVERY_MS = 3_000;
 
 /** The state of the page. */
 export class Model {
-  /** @param {() => string} newKey  a random key of at least 96 bits */
-  constructor(newKey) {
-    this.newKey = newKey;
+  /** @param {() => string} makeKey  returns random keys of at least 96 bits */
+  constructor(makeKey = newKey) {
+    this.newKey = makeKey;
+    this.kept = KEPT;
     /** @type {{id: string, name: string}|null} */
     this.self = null;
     this.node = null;
@@ -29,7 +35,12 @@ export class Model {
     this.current = null;
     /** True while the page is visible and the newest entry of the current room is on the screen. */
     this.attentive = false;
-    /** What changed since it was last cleared: `self`, `status`, `rooms`, `log:<room>`, `people:<room>`. */
+    /** A gap near the screen that the page made itself: it is asked for as soon as may be. */
+    this.near = null;
+    this.typedAt = -Infinity;
+    /** How far the broker's clock is ahead of this machine's, in ms. */
+    this.skew = 0;
+    /** What changed since it was last cleared: `self`, `status`, `rooms`, `unread`, `read`, `log:<room>`, `people:<room>`. */
     this.changes = new Set();
   }
 
@@ -60,11 +71,12 @@ export class Model {
   open(name) {
     const room = this.rooms.get(name) ?? null;
     if (this.room && this.room !== room) {
-      this.room.trim(KEPT_ASIDE);
+      this.room.trim(this.kept.aside);
       this.room.divider = null;
     }
     this.current = room ? name : null;
     this.attentive = false;
+    this.near = null;
     if (room) room.divider = room.unread > 0 ? room.read : null;
     this.changes.add('rooms').add(`log:${name}`).add(`people:${name}`);
     return room;
@@ -85,7 +97,8 @@ export class Model {
   write(text, now) {
     const { room } = this;
     if (!room) return;
-    room.sends.add(text, this.newKey(), now);
+    this.typedAt = -Infinity;
+    room.sends.add(text, this.newKey(), now + this.skew);
     this.changes.add(`log:${room.name}`);
   }
 
@@ -105,10 +118,27 @@ export class Model {
     this.changes.add(`log:${room.name}`);
   }
 
-  /** Notes whether the person sees the newest entry now. */
-  look(attentive) {
-    this.attentive = attentive;
-    if (attentive && this.room?.markRead()) this.changes.add('rooms');
+  /**
+   * Notes what the person sees of the room in view.
+   * @param {boolean} isVisible  whether the page can be seen at all
+   * @param {{seen: number, focus: number|null, near: object|null}|null} view  the last and the first seq on the screen
+   *   (null where it follows the newest), and a gap of ours near it
+   */
+  look(isVisible, view) {
+    const { room } = this;
+    this.attentive = isVisible && view?.focus === null;
+    this.near = view?.near ?? null;
+    if (!room || !view) return;
+    room.focus = view.focus;
+    const { unread } = room;
+    if (isVisible && room.readTo(view.seen)) this.changes.add(room.unread === unread ? 'read' : 'unread');
+  }
+
+  /** Notes that the unread of a room may have changed from what they were, with the position at `seq`. */
+  counted(room, { unread, seq }) {
+    if (room.unread === unread || (room === this.room && this.attentive)) return;
+    if (room === this.room && unread === 0) room.divider = seq;
+    this.changes.add('unread');
   }
 
   /** Notes that the session is gone. */
@@ -120,6 +150,14 @@ export class Model {
     this.changes.add('status').add('rooms').add(`log:${this.current}`).add(`people:${this.current}`);
   }
 
+  /** Returns the frame that says that the person types, or null if that was said lately. */
+  askTyping(now) {
+    const { room } = this;
+    if (!this.online || room?.status !== 'joined' || now - this.typedAt < TYPING_EVERY_MS) return null;
+    this.typedAt = now;
+    return { type: 'typing', room: room.name };
+  }
+
   /** Returns the request for older entries of the room in view, or null if none is due. */
   askOlder(now) {
     const { room } = this;
@@ -127,15 +165,21 @@ export class Model {
     if (room.older === 'loading' || room.older === 'end' || now < room.olderRetryAt) return null;
     room.older = 'loading';
     this.changes.add(`log:${room.name}`);
-    return this.#historyAsk(room, room.firstSeq, PAGE, null);
+    // Without an end the newest are meant, and none may be named that the log does not reach.
+    const isNewest = room.firstSeq === null && (room.goal === null || room.position.seq >= room.goal.seq);
+    return this.#historyAsk(room, PAGE, { before: room.head }, isNewest ? {} : { before: room.under(room.head) });
   }
 
-  /** Returns the request for the newest entries that a gap stands for, or null. */
+  /** Returns the request for the entries that a gap stands for, nearest to the reader first, or null. */
   askGap(room, gap) {
     if (!this.online || room.status !== 'joined' || gap.loading) return null;
     gap.loading = true;
     this.changes.add(`log:${room.name}`);
-    return this.#historyAsk(room, gap.to + 1, Math.min(GAP_PAGE, gap.to - gap.from + 1), gap);
+    const limit = Math.min(GAP_PAGE, gap.to - gap.from + 1);
+    if (room.focus === null || room.focus >= gap.from) {
+      return this.#historyAsk(room, limit, { gap, before: gap.to + 1 }, { before: room.under(gap.to + 1) });
+    }
+    return this.#historyAsk(room, limit, { gap, to: gap.to }, { after: room.under(gap.from - 1) });
   }
 
   /** Returns the request for the next page of members of the room in view, or null. */
@@ -158,11 +202,10 @@ export class Model {
       if (room.status === 'new' && now >= room.retryAt) asks.push(this.#joinAsk(room));
       if (room.sends.items.length && room.isReady(now)) asks.push(...this.#sendAsks(room, now));
     }
-    if (this.room?.older === 'unknown') {
-      const ask = this.askOlder(now);
-      if (ask) asks.push(ask);
-    }
-    return asks;
+    const { room, near } = this;
+    if (room?.older === 'unknown') asks.push(this.askOlder(now));
+    if (near && now >= room.olderRetryAt && room.items.includes(near)) asks.push(this.askGap(room, near));
+    return asks.filter(Boolean);
   }
 
   /** Returns when `asks` or `expire` have something to do without a frame, or Infinity. */
@@ -173,7 +216,7 @@ export class Model {
     };
     for (const room of this.rooms.values()) {
       if (room.status === 'new') soon(room.retryAt);
-      if (room.older === 'unknown') soon(room.olderRetryAt);
+      if (room === this.room && (room.older === 'unknown' || this.near)) soon(room.olderRetryAt);
       if (room.goal) soon(room.goal.by);
       if (room.sends.items.some((send) => send.state === 'waiting')) soon(room.sends.pausedUntil);
     }
@@ -188,7 +231,10 @@ export class Model {
 
   /** Takes a frame; `about` is what the request carried, if the frame answers one. */
   receive(frame, about, now) {
-    if (Object.hasOwn(TAKES, frame.type)) TAKES[frame.type].call(this, frame, about, now);
+    if (!Object.hasOwn(TAKES, frame.type)) return;
+    TAKES[frame.type].call(this, frame, about, now);
+    const room = this.rooms.get(frame.room);
+    room?.trim(room === this.room ? this.kept.inView : this.kept.aside);
   }
 
   #currentFirst() {
@@ -199,12 +245,10 @@ export class Model {
 
   #joinAsk(room) {
     room.status = 'joining';
-    const frame = { type: 'join', room: room.name };
-    if (room.position) {
-      frame.after = room.position;
-      frame.limit = room === this.room ? JOIN_IN_VIEW : JOIN_ASIDE;
-    }
-    return { frame, about: { what: 'join', room } };
+    const { after } = room;
+    const limit = room === this.room ? JOIN_IN_VIEW : JOIN_ASIDE;
+    const frame = { type: 'join', room: room.name, ...(after ? { after, limit } : {}) };
+    return { frame, about: { what: 'join', room, after } };
   }
 
   #sendAsks(room, now) {
@@ -216,10 +260,11 @@ export class Model {
     }));
   }
 
-  #historyAsk(room, before, limit, gap) {
-    const frame = { type: 'history', room: room.name, limit };
-    if (before !== null) frame.before = room.before(before);
-    return { frame, about: { what: 'history', room, gap, generation: room.generation, before: before ?? room.position.seq + 1 } };
+  #historyAsk(room, limit, about, where) {
+    return {
+      frame: { type: 'history', room: room.name, limit, ...where },
+      about: { what: 'history', room, generation: room.generation, ...about },
+    };
   }
 
   /** Runs a take for the room that a frame names, if the page still has it. */

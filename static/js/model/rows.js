@@ -3,31 +3,23 @@
 // Lines have an identity (`id`) and a `mark` that changes when anything visible about them does, so that the view
 // redraws only what changed and never a line that stayed the same.
 
+import { sharedNames } from '../names.js';
 import { dayOf } from '../time.js';
 
 /** Messages of one person that follow each other within this stand together under one name. */
 const TOGETHER_MS = 5 * 60_000;
 
 /**
- * @typedef {object} Row
- * @property {string} id
- * @property {'message'|'day'|'gap'|'withdrawn'|'new'} what
- * @property {string} mark
- * @property {object} [item]  the entry, send, gap or withdrawal that it shows
- * @property {boolean} [first]  of its group: avatar and name
- * @property {boolean} [last]  of its group or of its minute: time
- * @property {boolean} [own]
- * @property {'waiting'|'sent'|'failed'|'ask'} [state]  of an own message that is no entry yet
- * @property {number} [at]
+ * `first` and `last` are those of a group, `timed` shows its time, `state` is that of an own message that is no entry
+ * yet, `isShared` says that the name is somebody else's too.
+ * @typedef {{id: string, what: 'message'|'day'|'gap'|'withdrawn'|'new', mark: string, item?: object, first?: boolean, last?: boolean, timed?: boolean, own?: boolean, state?: string, isShared?: boolean, at?: number}} Row
  */
 
 /**
- * Returns the rows of some items of a room, and of its sends if `withSends`.
- * @param {object} room
- * @param {{items: object[], withSends: boolean, self: object|null}} part
+ * Returns the rows of some of a room's items and sends.
  * @returns {Row[]}
  */
-export function rowsOf(room, { items, withSends, self }) {
+export function rowsOf(room, items, self) {
   const rows = [];
   let day = null;
   let at = 0;
@@ -45,24 +37,36 @@ export function rowsOf(room, { items, withSends, self }) {
     // The order is the room's; a clock that goes back does not bring yesterday back.
     at = Math.max(at, item.at);
     addDay();
-    if (!isDivided && item.seq > room.divider) {
-      isDivided = true;
-      rows.push({ id: 'new', what: 'new', mark: '' });
-    }
+    if (!own) divide(item.seq);
     rows.push({ id: item.id, what: 'message', item, own, state, user: item.user ?? self, at: item.at });
+  };
+  const divide = (seq) => {
+    if (isDivided || seq <= room.divider) return;
+    isDivided = true;
+    rows.push({ id: 'new', what: 'new', mark: '' });
   };
 
   for (const item of items) {
     if (item.what === 'message') addMessage(item, item.own === true || item.user.id === self?.id, undefined);
-    else if (item.what === 'gap') rows.push({ id: item.id, what: 'gap', item, mark: gapMark(item) });
-    else rows.push({ id: item.id, what: 'withdrawn', item, mark: `${item.entries.length}` });
+    else if (item.what === 'withdrawn') rows.push({ id: item.id, what: 'withdrawn', item, mark: `${item.n}` });
+    else if (item.what === 'gap') {
+      divide(item.to);
+      rows.push({ id: item.id, what: 'gap', item, mark: gapMark(item) });
+    } else addMessage(item, true, item.state);
   }
-  if (withSends) for (const send of room.sends.items) addMessage(send, true, send.state);
+  tell(rows, room.people.members);
   group(rows, room.sends.pauseCode);
   return rows;
 }
 
 const gapMark = (gap) => `${gap.from} ${gap.to} ${gap.reason} ${gap.loading}`;
+
+/** Marks the messages of those who share their name with somebody else here. */
+function tell(rows, members) {
+  const speakers = rows.flatMap(({ user }) => user ?? []);
+  const shared = sharedNames([...members.values(), ...speakers]);
+  for (const row of rows) row.isShared = !row.own && shared.has(row.user?.name);
+}
 
 /** Marks where groups begin and end, and with that what each message row looks like. */
 function group(rows, pauseCode) {
@@ -80,7 +84,7 @@ function group(rows, pauseCode) {
       row.note = pauseCode;
       isNoted = true;
     }
-    row.mark = [row.first, row.last, row.timed, row.own, state, row.note, row.user?.name, item.at, item.text].join('\u0000');
+    row.mark = [row.first, row.last, row.timed, row.own, state, row.note, row.user?.name, row.isShared, item.at, item.text].join('\u0000');
   });
 }
 

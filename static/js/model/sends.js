@@ -5,23 +5,21 @@
 
 /** Sends of one room that may be unanswered at a time; the others wait here, where they cost nobody anything. */
 export const FLYING_MAX = 16;
-/** The shortest and the longest pause that a refusal can ask for. */
-const PAUSE_MIN_MS = 200;
-const PAUSE_MAX_MS = 60_000;
+
+/** Returns how long a refusal asks to wait, within reason. */
+export const pauseOf = ({ retry_after_ms: ms }) => Math.min(Math.max(Number(ms) || 0, 200), 60_000);
+
+/** Returns a random key of 128 bits. */
+export function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return btoa(String.fromCharCode(...bytes)).replace(/\+/gu, '-').replace(/\//gu, '_').replace(/=/gu, '');
+}
 
 /**
- * @typedef {object} Send
- * @property {string} id  identity of its row, kept when it becomes an entry
- * @property {string} key
- * @property {string} text
- * @property {number} at  ms, this machine's clock; only for show and for its age
- * @property {'waiting'|'sent'|'failed'|'ask'} state  `ask`: it may have arrived long ago, a person decides
- * @property {boolean} flying  true while its answer can still come on this session
- * @property {number|null} firstSentAt  when it went out first
- * @property {string|null} by  the user id under which it went out first
- * @property {{code: string}|null} error
- * @property {string} [epoch]  with seq, where it stands, once `sent`
- * @property {number} [seq]
+ * A message on its way: its row's `id` is kept when it becomes an entry, `at` is only for show, `flying` while its
+ * answer can still come on this session, `firstSentAt` and `by` when and as whom it went out first, `epoch` and `seq`
+ * where it stands once `sent`. Of `ask` a person decides: it may have arrived long ago.
+ * @typedef {{id: string, key: string, text: string, at: number, state: 'waiting'|'sent'|'failed'|'ask', flying: boolean, firstSentAt: number|null, by: string|null, error: object|null, epoch?: string, seq?: number}} Send
  */
 
 /** The queue of one room. */
@@ -34,9 +32,9 @@ export class Sends {
   }
 
   /** Takes a new message. */
-  add(text, key, now) {
+  add(text, key, at) {
     const send = {
-      id: `k:${key}`, key, text, at: now, state: 'waiting', flying: false, firstSentAt: null, by: null, error: null,
+      id: `k:${key}`, key, text, at, state: 'waiting', flying: false, firstSentAt: null, by: null, error: null,
     };
     this.items.push(send);
     return send;
@@ -79,8 +77,7 @@ export class Sends {
       Object.assign(send, { state: 'failed', error });
       return;
     }
-    const pause = Math.min(Math.max(error.retry_after_ms, PAUSE_MIN_MS), PAUSE_MAX_MS);
-    this.pausedUntil = Math.max(this.pausedUntil, now + pause);
+    this.pausedUntil = Math.max(this.pausedUntil, now + pauseOf(error));
     this.pauseCode = error.code;
     // The node refuses what came after it too, so all of them go out again, in order.
     this.lost();

@@ -22,8 +22,14 @@ export class Announcer {
     this.timer ??= setTimeout(() => this.#speak(), this.spokenAt + PAUSE_MS > Date.now() ? PAUSE_MS : 0);
   }
 
+  /** Says no more of what waits: another room is open. */
+  hush() {
+    this.waiting = [];
+  }
+
   #speak() {
     this.timer = null;
+    if (this.waiting.length === 0) return;
     this.spokenAt = Date.now();
     const [{ user, text }] = this.waiting;
     const n = this.waiting.length;

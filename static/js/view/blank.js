@@ -12,11 +12,7 @@ export class Blank {
     this.drawn = '';
   }
 
-  /**
-   * Draws what is to be said, and returns true if a conversation is to be shown instead.
-   * @param {object|null} room
-   * @param {string|null} fault  code of what is wrong with the address
-   */
+  /** Draws what is to be said, and returns true if a conversation is to be shown. `fault` is a code about the address. */
   draw(room, fault) {
     const isOut = room?.status === 'refused' || room?.status === 'left';
     const mark = room === null || isOut ? [room?.name, room?.status, room?.error?.code, fault, t('join')].join('\u0000') : '';
@@ -33,9 +29,9 @@ export class Blank {
     const button = (name, kind, click) => make('button', { class: kind, type: 'button', on: { click } }, t(name));
     const page = (title, hint, ...buttons) => [...emptyYard(title, hint), make('div', { class: 'actions centered' }, ...buttons)];
     if (room === null) {
-      if (fault === null) return page(t('noRoomTitle'), t('noRoomHint'), button('addRoom', 'main-button', onAdd));
-      const why = fault === 'bad_name' ? t('badRoomName') : errorText(fault);
-      return page(t('roomRefused'), why, button('addRoom', 'main-button', onAdd));
+      const add = button('addRoom', 'main-button', onAdd);
+      if (fault === null) return page(t('noRoomTitle'), t('noRoomHint'), add);
+      return page(t('roomRefused'), fault === 'bad_name' ? t('badRoomName') : errorText(fault), add);
     }
     const isRefused = room.status === 'refused';
     return page(t(isRefused ? 'roomRefused' : 'roomLeft'), isRefused ? errorText(room.error?.code) : '',

@@ -1,45 +1,46 @@
 // The field in which messages are written.
 //
 // One Enter sends a text once and whole, whatever the input method does: a key that composes never sends, and a
-// line break that arrives outside of a composition without Shift sends in its place. While somebody composes
-// the field is not rewritten.
+// line break that arrives outside of a composition without Shift or Alt sends in its place. While somebody composes
+// nothing is rewritten: draft, counter and a change of room wait.
 
 import { t } from '../i18n.js';
 import { length } from '../names.js';
 import { sendable } from '../text.js';
-import { part } from './dom.js';
+import { part, setText } from './dom.js';
 
 /** `keyCode` of a key that an input method took. */
 const TAKEN_BY_INPUT_METHOD = 229;
-/** From this part of the limit on the rest is shown. */
+/** From this part of the limit on what is left is shown. */
 const COUNTED_FROM = 0.9;
 const MAX_HEIGHT = 200;
+/** The count is spoken when the typing pauses this long. */
+const PAUSE_MS = 1_000;
+
+// Where a finger writes, Enter breaks the line and the button sends. The pen of a phone is no keyboard.
+const COARSE = matchMedia('(pointer: coarse)');
+const DESK = matchMedia('(any-pointer: fine) and (min-width: 760px)');
+const isTouch = () => COARSE.matches && !DESK.matches;
 
 /** The composer. */
 export class Composer {
-  /**
-   * @param {object} actions
-   * @param {(text: string) => void} actions.onSend
-   * @param {(room: string, text: string) => void} actions.onDraft
-   * @param {() => void} actions.onType
-   * @param {() => number} actions.limit  code points of a text
-   */
+  /** @param {Record<'onSend'|'onDraft'|'onType'|'limit', Function>} actions  `limit` in code points */
   constructor(actions) {
     this.actions = actions;
     this.form = part('composer');
     this.field = part('field');
     this.over = part('over');
+    this.said = part('over-said');
     this.button = part('send');
     this.room = null;
     this.isComposing = false;
-    this.withShift = false;
     this.#listen();
   }
 
   /** Turns to a room and its draft. Waits while somebody composes. */
   turnTo(room, draft) {
     if (this.isComposing) {
-      this.waiting = () => this.turnTo(room, draft);
+      this.waiting = [room, draft];
       return;
     }
     if (room !== this.room) {
@@ -47,14 +48,15 @@ export class Composer {
       this.field.value = draft;
       this.#resize();
     }
+    const label = room === null ? '' : t('write', { room });
+    Object.assign(this.field, { enterKeyHint: isTouch() ? 'enter' : 'send', placeholder: label, ariaLabel: label });
     this.form.hidden = room === null;
-    this.field.placeholder = room === null ? '' : t('write', { room });
-    this.field.setAttribute('aria-label', this.field.placeholder);
     this.#count();
   }
 
   /** Puts a text back into the field, in front of what is there. */
   take(text) {
+    this.field.blur();
     this.field.value = this.field.value ? `${text}\n${this.field.value}` : text;
     this.#changed();
     this.field.focus();
@@ -66,25 +68,23 @@ export class Composer {
 
   #listen() {
     const { field } = this;
-    field.addEventListener('compositionstart', () => { this.isComposing = true; });
-    field.addEventListener('compositionend', () => {
-      this.isComposing = false;
-      this.#changed();
-      if (this.isSendWanted) this.#send();
-      this.isSendWanted = false;
-      this.waiting?.();
-      this.waiting = null;
+    field.addEventListener('compositionstart', () => {
+      this.isComposing = true;
+      this.button.disabled = false;
     });
+    // Leaving the field ends a composition, also where an input method forgets to say so.
+    for (const end of ['compositionend', 'blur']) field.addEventListener(end, () => this.#composed());
+    for (const way of ['keydown', 'keyup']) {
+      field.addEventListener(way, ({ shiftKey, altKey }) => { this.isBreak = shiftKey || altKey; });
+    }
     field.addEventListener('keydown', (event) => {
-      this.withShift = event.shiftKey;
       const isTaken = event.isComposing || event.keyCode === TAKEN_BY_INPUT_METHOD;
-      if (event.key !== 'Enter' || isTaken || event.shiftKey || isTouch()) return;
+      if (event.key !== 'Enter' || isTaken || !this.#sends(event.ctrlKey || event.metaKey)) return;
       event.preventDefault();
       this.#send();
     });
     field.addEventListener('beforeinput', (event) => {
-      const isBreak = event.inputType === 'insertLineBreak' || event.inputType === 'insertParagraph';
-      if (!isBreak || event.isComposing || this.isComposing || this.withShift || isTouch()) return;
+      if (!/^insert(?:LineBreak|Paragraph)$/u.test(event.inputType) || event.isComposing || this.isComposing || !this.#sends(false)) return;
       event.preventDefault();
       this.#send();
     });
@@ -94,22 +94,38 @@ export class Composer {
     });
     this.form.addEventListener('submit', (event) => {
       event.preventDefault();
-      if (!this.isComposing) {
-        this.#send();
-        return;
+      // The button ends a composition; what was composed goes out with the text.
+      if (this.isComposing) {
+        field.blur();
+        field.focus();
       }
-      // The button ends a composition, as leaving the field does; what was composed goes out with the text.
-      this.isSendWanted = true;
-      field.blur();
-      field.focus();
+      this.#send();
     });
     // The keyboard of a phone stays open if the field never loses the focus.
     this.button.addEventListener('pointerdown', (event) => event.preventDefault());
   }
 
+  /** True if Enter sends: not with Shift or Alt, which break the line, and under a finger only with Ctrl or Command. */
+  #sends(isForced) {
+    return !this.isBreak && (isForced || !isTouch());
+  }
+
+  #composed() {
+    if (!this.isComposing) return;
+    this.isComposing = false;
+    this.#changed();
+    // The Enter that ended the composition may be still to come, and is meant for this text.
+    setTimeout(() => {
+      const { waiting } = this;
+      this.waiting = null;
+      if (waiting) this.turnTo(...waiting);
+    });
+  }
+
   #send() {
     const text = sendable(this.field.value);
-    if (!text || this.room === null || this.isComposing || length(text) > this.actions.limit()) return;
+    const [room] = this.waiting ?? [this.room];
+    if (!text || room === null || room !== this.room || this.isComposing || length(text) > this.actions.limit()) return;
     this.field.value = '';
     this.#changed();
     this.actions.onSend(text);
@@ -117,14 +133,17 @@ export class Composer {
 
   #changed() {
     this.#resize();
+    if (this.isComposing) return;
     this.#count();
-    if (this.room !== null && !this.isComposing) this.actions.onDraft(this.room, this.field.value);
+    if (this.room !== null) this.actions.onDraft(this.room, this.field.value);
   }
 
   #resize() {
-    this.field.style.height = 'auto';
-    this.field.style.height = `${Math.min(this.field.scrollHeight, MAX_HEIGHT)}px`;
-    this.field.style.overflowY = this.field.scrollHeight > MAX_HEIGHT ? 'auto' : 'hidden';
+    const { style } = this.field;
+    style.height = 'auto';
+    const height = this.field.scrollHeight;
+    style.height = `${Math.min(height, MAX_HEIGHT)}px`;
+    style.overflowY = height > MAX_HEIGHT ? 'auto' : 'hidden';
   }
 
   #count() {
@@ -132,14 +151,15 @@ export class Composer {
     const text = this.field.value.length < limit * COUNTED_FROM ? '' : sendable(this.field.value);
     const count = text ? length(text) : 0;
     const isOver = count > limit;
+    const isNear = count >= limit * COUNTED_FROM;
     this.form.classList.toggle('is-over', isOver);
-    const rest = isOver ? t('tooLong', { n: count - limit }) : String(limit - count);
-    this.over.textContent = count >= limit * COUNTED_FROM ? rest : '';
+    this.field.setAttribute('aria-invalid', String(isOver));
+    const words = isNear ? t(isOver ? 'tooLong' : 'lengthLeft', { n: Math.abs(limit - count) }) : '';
+    this.over.textContent = isNear && !isOver ? String(limit - count) : words;
     this.button.disabled = isOver || !this.field.value.trim();
+    if (words === this.words) return;
+    this.words = words;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => setText(this.said, words), PAUSE_MS);
   }
-}
-
-/** True where a finger writes: there Enter breaks the line and the button sends. */
-function isTouch() {
-  return matchMedia('(pointer: coarse)').matches && !matchMedia('(any-pointer: fine)').matches;
 }

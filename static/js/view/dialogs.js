@@ -4,13 +4,11 @@ import { errorText, t } from '../i18n.js';
 import { roomName, userName } from '../names.js';
 import { part, setText } from './dom.js';
 
-/** The dialog for a name: at the first visit it stays until there is one. */
+/** The dialog for a name: at the first visit it stays until there is one, and always until `done`. */
 export class NameDialog {
-  /** @param {{onName: (name: string) => void}} actions  `onName` of a new name; the dialog stays until `done` */
   constructor({ onName }) {
     this.dialog = part('name-dialog');
     this.field = part('name-field');
-    this.isFirst = false;
     part('name-cancel').addEventListener('click', () => this.dialog.close());
     this.dialog.addEventListener('cancel', (event) => {
       if (this.isFirst) event.preventDefault();

@@ -7,10 +7,8 @@ export const part = (id) => document.getElementById(id);
 
 /**
  * Makes an element.
- * @param {string} tag
- * @param {Record<string, unknown>} [properties]  `class`, `on` (event handlers), `data`; the rest are attributes, and
- *   those that are null, undefined or false are left out
- * @param {...(Node|string|null)} children
+ * @param {Record<string, unknown>} properties  `class`, `on` (event handlers), `data`; the rest are attributes, and
+ *   those that are null, undefined or false are left out, as are such children
  */
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
@@ -21,8 +19,13 @@ export function make(tag, properties = {}, ...children) {
     else if (name === 'data') Object.assign(element.dataset, value);
     else element.setAttribute(name, value === true ? '' : value);
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
+  element.append(...children.filter(Boolean));
   return element;
+}
+
+/** Makes the small words behind a name. */
+export function tags(...words) {
+  return words.filter(Boolean).map((word) => make('span', { class: 'tag' }, word));
 }
 
 /** Makes a button that looks like a word of the text around it. */
@@ -39,11 +42,8 @@ export function icon(name, label) {
   use.setAttribute('href', `#i-${name}`);
   svg.append(use);
   svg.classList.add('icon', `icon-${name}`);
-  if (label) {
-    svg.setAttribute('role', 'img');
-    svg.setAttribute('aria-label', label);
-  } else {
-    svg.setAttribute('aria-hidden', 'true');
+  for (const [attribute, value] of label ? [['role', 'img'], ['aria-label', label]] : [['aria-hidden', 'true']]) {
+    svg.setAttribute(attribute, value);
   }
   return svg;
 }

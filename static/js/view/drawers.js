@@ -1,6 +1,5 @@
-// The two panels beside the conversation: on a narrow page they are drawers over it.
-//
-// While a drawer is open everything else is inert, so the focus stays in it; closing gives it back.
+// The two panels beside the conversation: on a narrow page they are drawers over it. While one is open everything
+// else is inert, so the focus stays in it; closing gives it back.
 
 import { part } from './dom.js';
 
@@ -9,11 +8,7 @@ const PEOPLE_NARROW = matchMedia('(max-width: 1080px)');
 
 /** The rooms at the left and the members at the right. */
 export class Drawers {
-  /**
-   * @param {object} options
-   * @param {boolean} options.peopleOpen  whether members are shown where there is room for them
-   * @param {(open: boolean) => void} options.onPeople  members were shown or hidden
-   */
+  /** `peopleOpen` says whether members are shown where there is room, `onPeople` is told when that changes. */
   constructor({ peopleOpen, onPeople }) {
     this.frame = part('frame');
     this.onPeople = onPeople;
@@ -52,13 +47,10 @@ export class Drawers {
 
   /** Closes the open drawer and gives the focus back. */
   close() {
-    if (this.open === null) {
-      this.#apply();
-      return;
-    }
+    const wasOpen = this.open !== null;
     this.open = null;
     this.#apply();
-    this.returnTo?.focus?.({ preventScroll: true });
+    if (wasOpen) this.returnTo?.focus?.({ preventScroll: true });
   }
 
   #hidePeople() {

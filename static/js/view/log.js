@@ -1,18 +1,20 @@
 // The conversation on the screen: a window over a room's items that never moves what somebody reads.
 //
 // At the bottom it follows. Elsewhere the first visible row and its offset are noted before every change and put
-// back after it; the browser's own anchoring is off. At most MAX_ROWS items stand in the DOM.
+// back after it; the browser's own anchoring is off. At most MAX_ROWS rows stand in the DOM.
 
 import { language, t } from '../i18n.js';
+import { spanOf } from '../model/hold.js';
 import { rowsOf } from '../model/rows.js';
 import { dayNameOf } from '../time.js';
 import { emptyYard, make, part, textButton } from './dom.js';
 import { drawRow } from './row.js';
 
 const MAX_ROWS = 400;
-/** Items drawn when a room is opened or the window has grown too long while following. */
-const FRESH_ROWS = 120;
-const STEP = 80;
+/** While following, the window grows to so many items before it is cut to so few. */
+const FOLLOW_ROWS = 120;
+const FRESH_ROWS = 80;
+const STEP = 40;
 /** Closer to an end than this, in px, the window is extended. */
 const NEAR = 600;
 /** Closer to the end than this, in px, counts as at the end. */
@@ -25,6 +27,7 @@ export class Log {
   /**
    * @param {object} actions
    * @param {() => void} actions.onOlder  older entries than those in memory are wanted
+   * @param {() => void} actions.onMove  the window moved and is to be drawn with the next frame
    * @param {() => void} actions.onLook  what is on the screen changed
    */
   constructor(actions) {
@@ -34,6 +37,7 @@ export class Log {
     this.list = part('entries');
     this.room = null;
     this.rows = new Map();
+    this.asides = [];
     this.places = new WeakMap();
     this.following = true;
     this.box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
@@ -55,22 +59,38 @@ export class Log {
     return this.room !== null && !this.following && (this.lastId !== null || this.#distance > 240);
   }
 
-  /** True if the newest entry is on the screen. */
-  get showsNewest() {
-    return this.room !== null && this.following && !this.isFresh && !this.opening;
+  /** What the person sees: see `Model.look`. Only what was drawn counts, and nothing while a room opens. */
+  get view() {
+    if (this.room === null || this.isFresh || this.opening) return null;
+    const { children } = this.list;
+    const { scrollTop, clientHeight } = this.box;
+    const bottom = scrollTop + clientHeight;
+    const seqAt = (index) => {
+      const { state, item } = this.rows.get(children[index].dataset.id).row;
+      return state ? undefined : item?.seq;
+    };
+    let last = this.following ? children.length - 1 : this.#rowAt(bottom + 1) - 1;
+    while (last >= 0 && !seqAt(last)) last -= 1;
+    let first = this.following ? children.length : this.#rowAt(scrollTop);
+    while (first < children.length && !seqAt(first)) first += 1;
+    const isNear = ({ element }) => element.offsetTop < bottom + NEAR && element.offsetTop + element.offsetHeight > scrollTop - NEAR;
+    return {
+      seen: last < 0 ? 0 : seqAt(last),
+      focus: this.following ? null : first < children.length ? seqAt(first) : Infinity,
+      near: this.asides.map(({ id }) => this.rows.get(id)).find(isNear)?.row.item ?? null,
+    };
   }
 
-  /** Draws what changed in the room in view. */
-  draw(room, self) {
-    if (room !== this.room) this.#turnTo(room);
+  /** Draws what changed in the room in view. `anchors` are where to stay, if that is not where it stands. */
+  draw(room, self, anchors = null) {
+    if (room !== this.room) anchors = this.#turnTo(room);
     this.box.hidden = room === null;
     if (room === null) return;
     if (this.isFresh && room.position !== null) this.#aim(room);
     this.box.setAttribute('aria-label', t('conversation', { room: room.name }));
     this.self = self;
-    const anchors = this.following || this.opening ? [] : this.#anchors();
-    const { items, withSends } = this.#window(room);
-    this.#reconcile(rowsOf(room, { items, withSends, self }));
+    anchors ??= this.following || this.opening ? [] : this.#anchors();
+    this.#reconcile(this.#window(room, anchors));
     this.#drawTop(room);
     if (this.opening) this.#open(room);
     else if (this.following) this.#toEnd();
@@ -81,9 +101,10 @@ export class Log {
 
   /** Draws everything anew: another language, another day. */
   redraw() {
+    const anchors = this.#anchors();
     this.rows.clear();
     this.list.replaceChildren();
-    this.draw(this.room, this.self);
+    this.draw(this.room, this.self, anchors);
   }
 
   /** Goes to the newest entry and stays there. */
@@ -94,53 +115,58 @@ export class Log {
     this.draw(this.room, this.self);
   }
 
+  /** Turns to another room, and returns the anchors of where it was left, if nothing is new there. */
   #turnTo(room) {
     const { following, firstId, lastId } = this;
     if (this.room) this.places.set(this.room, { following, anchors: this.#anchors(), firstId, lastId });
     this.room = room;
     this.rows.clear();
     this.list.replaceChildren();
+    const place = room?.divider === null ? this.places.get(room) : null;
     this.opening = false;
-    this.following = true;
-    this.firstId = this.lastId = null;
-    this.isFresh = room !== null;
-    const place = this.places.get(room);
-    if (room?.divider === null && place && !place.following) {
-      this.isFresh = false;
-      Object.assign(this, { following: false, firstId: place.firstId, lastId: place.lastId });
-      queueMicrotask(() => this.room === room && this.#restore(place.anchors));
-    }
+    this.following = place?.following ?? true;
+    this.firstId = place?.firstId ?? null;
+    this.lastId = place?.lastId ?? null;
+    this.isFresh = this.following && room !== null;
+    return place?.anchors ?? [];
   }
 
   /** Once the room is joined it is known whether something is unread, and then it opens at that line. */
-  #aim({ items, divider }) {
+  #aim({ divider }) {
     this.isFresh = false;
-    if (divider === null) return;
-    this.opening = true;
-    this.following = false;
-    const fresh = items.findIndex((item) => item.what === 'message' && item.seq > divider);
-    if (fresh > STEP) this.firstId = items[fresh - STEP].id;
+    this.opening = divider !== null;
+    this.following = !this.opening;
   }
 
-  /** Returns the items to draw, within the limit, and cuts where nobody reads. */
-  #window(room) {
-    const { items } = room;
-    let first = this.firstId === null ? 0 : items.findIndex((item) => item.id === this.firstId);
-    let last = this.lastId === null ? items.length : items.findIndex((item) => item.id === this.lastId) + 1;
-    if (first < 0) first = 0;
-    if (last === 0) last = items.length;
-    if (last - first > MAX_ROWS) {
-      if (this.following) first = last - FRESH_ROWS;
-      else if (this.isGoingDown) first = last - MAX_ROWS;
-      else last = first + MAX_ROWS;
+  /** Returns the rows to draw, within the limit, cut where nobody reads. */
+  #window(room, anchors) {
+    const all = [...room.items, ...room.sends.items];
+    const indexOf = (id) => all.findIndex((item) => item.id === id);
+    let first = this.firstId === null ? 0 : Math.max(0, indexOf(this.firstId));
+    let last = (this.lastId === null ? 0 : indexOf(this.lastId) + 1) || all.length;
+    const rows = () => rowsOf(room, all.slice(first, last), this.self);
+    const narrow = (wanted) => {
+      const n = this.following ? FRESH_ROWS : wanted;
+      const at = this.following ? last : this.opening
+        ? all.findIndex((item) => spanOf(item)[1] > room.divider)
+        : anchors.map(({ id }) => indexOf(id)).find((index) => index >= 0) ?? first;
+      first = Math.max(first, Math.min(at - (n >> 1), last - n));
+      last = Math.min(last, first + n);
+    };
+    if (last - first > (this.following ? FOLLOW_ROWS : MAX_ROWS)) narrow(MAX_ROWS);
+    let drawn = rows();
+    if (drawn.length > MAX_ROWS) {
+      narrow(MAX_ROWS - (drawn.length - (last - first)));
+      drawn = rows();
     }
-    this.firstId = first === 0 ? null : items[first].id;
-    this.lastId = last === items.length ? null : items[last - 1].id;
-    return { items: items.slice(first, last), withSends: this.lastId === null };
+    this.firstId = first === 0 ? null : all[first].id;
+    this.lastId = last === all.length ? null : all[last - 1].id;
+    return drawn;
   }
 
   #reconcile(rows) {
     const ids = new Set(rows.map((row) => row.id));
+    this.asides = rows.filter(({ item }) => item?.reason === 'aside');
     for (const [id, { element }] of this.rows) {
       if (ids.has(id)) continue;
       element.remove();
@@ -158,6 +184,7 @@ export class Log {
         drawRow(drawn.element, row, this.actions);
         drawn.mark = mark;
       }
+      drawn.row = row;
       if (drawn.element === next) next = next.nextElementSibling;
       else this.list.insertBefore(drawn.element, next);
     }
@@ -184,7 +211,7 @@ export class Log {
     const line = this.rows.get('new')?.element;
     if (line) this.box.scrollTop = line.offsetTop - this.box.clientHeight / 3;
     else this.box.scrollTop = this.box.scrollHeight;
-    if (room.older === 'unknown' || room.older === 'loading') return;
+    if (room.older === 'unknown' || room.older === 'loading' || (room.status === 'joined' && !room.isReady(Date.now()))) return;
     this.opening = false;
     this.following = this.#isAtEnd();
   }
@@ -197,18 +224,26 @@ export class Log {
     this.box.scrollTop = this.box.scrollHeight;
   }
 
-  #anchors() {
-    const anchors = [];
-    const edge = this.box.scrollTop;
-    for (const element of this.list.children) {
-      if (element.offsetTop + element.offsetHeight <= edge) continue;
-      // Days and the line of the new ones move by themselves; only messages hold.
-      if (!element.classList.contains('day') && !element.classList.contains('new')) {
-        anchors.push({ id: element.dataset.id, offset: element.offsetTop - edge });
-      }
-      if (anchors.length === ANCHORS) break;
+  /** Returns the index of the first row that ends below a height. Rows stand in order, so few are measured. */
+  #rowAt(y) {
+    const { children } = this.list;
+    let low = 0;
+    let high = children.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (children[middle].offsetTop + children[middle].offsetHeight > y) high = middle;
+      else low = middle + 1;
     }
-    return anchors;
+    return low;
+  }
+
+  #anchors() {
+    const edge = this.box.scrollTop;
+    const start = this.#rowAt(edge);
+    // Days and the line of the new ones move by themselves; only messages hold.
+    return [...this.list.children].slice(start, start + ANCHORS)
+      .filter(({ classList }) => !classList.contains('day') && !classList.contains('new'))
+      .map(({ dataset, offsetTop }) => ({ id: dataset.id, offset: offsetTop - edge }));
   }
 
   #restore(anchors) {
@@ -230,17 +265,20 @@ export class Log {
       this.#wantOlder(room);
       return;
     }
-    const first = room.items.findIndex((item) => item.id === this.firstId);
-    this.firstId = first - STEP > 0 ? room.items[first - STEP].id : null;
-    this.draw(room, this.self);
+    this.firstId = this.#step(room, this.firstId, -STEP);
+    this.actions.onMove();
   }
 
   #extendDown(room) {
-    const last = room.items.findIndex((item) => item.id === this.lastId);
-    this.lastId = room.items[last + STEP]?.id ?? null;
-    this.isGoingDown = true;
-    this.draw(room, this.self);
-    this.isGoingDown = false;
+    this.lastId = this.#step(room, this.lastId, STEP);
+    this.actions.onMove();
+  }
+
+  /** Returns the id of the item so many items away, or null beyond the ends. */
+  #step({ items, sends }, id, by) {
+    const all = [...items, ...sends.items];
+    const index = all.findIndex((item) => item.id === id);
+    return index < 0 ? null : all[index + by]?.id ?? null;
   }
 
   #wantOlder(room) {

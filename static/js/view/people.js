@@ -1,66 +1,96 @@
-// The members of the room in view, and who is typing in it.
+// The members of the room in view, the search among them, and who is typing.
 
 import { language, t } from '../i18n.js';
-import { avatar, make, part, setText } from './dom.js';
+import { sharedNames, tagOf } from '../names.js';
+import { finderOf } from '../search.js';
+import { avatar, make, part, setText, tags } from './dom.js';
 
 /** Members drawn at once; beyond it the count says the rest. */
 const SHOWN_MAX = 500;
+/** With so many found, a search asks for further pages only when told to. */
+const FOUND_ENOUGH = 50;
 
-/** Draws count, list and the typing line of the room in view. */
+/** The count, the list and the typing line. */
 export class People {
-  /** @param {{onMore: () => void}} actions */
+  /** @param {{onMore: () => void}} actions  the next page of members is wanted */
   constructor({ onMore }) {
+    this.onMore = onMore;
     this.list = part('members');
     this.more = part('members-more');
+    this.search = part('members-search');
     this.more.addEventListener('click', onMore);
+    const redraw = () => this.draw(this.model, true);
+    this.search.addEventListener('input', redraw);
+    this.search.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape' || event.isComposing || !this.search.value) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.search.value = '';
+      redraw();
+    });
     this.drawn = '';
   }
 
   /** @param {boolean} isOpen  the list itself is drawn only while it can be seen */
   draw(model, isOpen) {
     const people = model.room?.people;
-    part('people-toggle').hidden = !people || people.count === 0;
-    setText(part('typing'), people ? typingText(people) : '');
-    setText(part('people-total'), people?.count ? String(people.count) : '');
+    if (model.room !== this.room) this.search.value = '';
+    Object.assign(this, { model, room: model.room });
+    const toggle = part('people-toggle');
+    const count = people?.count ? String(people.count) : '';
+    toggle.hidden = !count;
+    drawTyping(people);
+    setText(part('people-total'), count);
+    setText(part('people-count'), count);
     if (!people) {
       this.list.replaceChildren();
       this.drawn = '';
       this.more.hidden = true;
       return;
     }
-    setText(part('people-count'), String(people.count));
-    part('people-toggle').setAttribute('aria-label', t('membersCount', { n: people.count }));
-    part('people-toggle').title = t('membersCount', { n: people.count });
-    if (!isOpen) return;
-    const members = sorted([...people.members.values()], model.self).slice(0, SHOWN_MAX);
-    const mark = JSON.stringify([members, model.self?.id, language]);
+    toggle.title = t('membersCount', { n: people.count });
+    toggle.setAttribute('aria-label', toggle.title);
+    if (isOpen) this.#drawList(people, model.self);
+  }
+
+  #drawList(people, self) {
+    const all = [...people.members.values()];
+    const typed = this.search.value.trim();
+    const isFound = finderOf(typed);
+    const found = typed ? all.filter(({ name }) => isFound(name)) : all;
+    const shared = sharedNames(all);
+    const members = sorted(found, self).slice(0, SHOWN_MAX).map((user) => [user, shared.has(user.name)]);
+    const mark = JSON.stringify([members, self?.id, language]);
     if (mark !== this.drawn) {
       this.drawn = mark;
-      const names = new Map();
-      for (const { name } of members) names.set(name, (names.get(name) ?? 0) + 1);
-      this.list.replaceChildren(...members.map((user) => member(user, user.id === model.self?.id, names.get(user.name) > 1)));
+      this.list.replaceChildren(...members.map(([user, isShared]) => member(user, user.id === self?.id, isShared)));
     }
-    this.more.hidden = !people.hasMore || members.length >= SHOWN_MAX;
+    const isSearching = typed && people.hasMore && found.length < FOUND_ENOUGH;
+    this.search.placeholder = t('findMember');
+    setText(part('members-none'), typed && found.length === 0 ? t(isSearching ? 'loading' : 'nobodyFound') : '');
+    this.more.hidden = isSearching || !people.hasMore || members.length >= SHOWN_MAX;
     this.more.disabled = people.loading;
+    if (isSearching) this.onMore();
   }
 }
 
 /** One member. Two of one name are told apart by the end of their id. */
-function member(user, isSelf, isDouble) {
+function member(user, isSelf, isShared) {
   return make('li', {}, avatar(user), make('bdi', { class: 'member-name' }, user.name),
-    isDouble ? make('span', { class: 'tag' }, user.id.slice(-4)) : null,
-    isSelf ? make('span', { class: 'tag' }, t('you')) : null,
-    user.bot ? make('span', { class: 'tag' }, t('bot')) : null);
+    ...tags(isShared && tagOf(user.id), isSelf && t('you'), user.bot && t('bot')));
 }
 
 function sorted(members, self) {
-  const order = new Intl.Collator(language).compare;
+  const order = new Intl.Collator(language, { numeric: true }).compare;
   return members.sort((a, b) => (b.id === self?.id) - (a.id === self?.id) || order(a.name, b.name));
 }
 
-function typingText({ typing }) {
-  const names = Array.from(typing.values(), ({ user }) => user.name);
-  if (names.length === 0) return '';
-  if (names.length === 1) return t('typingOne', { a: names[0] });
-  return names.length === 2 ? t('typingTwo', { a: names[0], b: names[1] }) : t('typingMany');
+/** Draws who is typing. Names stand apart, so that none of them turns the sentence around. */
+function drawTyping(people) {
+  const names = Array.from(people?.typing.values() ?? [], ({ user }) => user.name);
+  const text = t(['typingNone', 'typingOne', 'typingTwo'][names.length] ?? 'typingMany', { a: '\u0001', b: '\u0002' });
+  const places = { '\u0001': names[0], '\u0002': names[1] };
+  const parts = text.split(/([\u0001\u0002])/u).map((one) => (one in places ? make('bdi', {}, places[one]) : one));
+  const line = make('p', {}, ...parts);
+  if (line.textContent !== part('typing').textContent) part('typing').replaceChildren(...line.childNodes);
 }

@@ -6,6 +6,8 @@ import { make, part, setText, textButton } from './dom.js';
 /** A cut shorter than this, in ms, shows nothing but the pending mark at one's messages. */
 const UNSEEN_CUT_MS = 1_500;
 
+const WORDS = { online: 'statusOnline', degraded: 'statusDegraded', connecting: 'statusConnecting', idle: 'statusConnecting' };
+
 /** The state line and the banner. */
 export class Status {
   /** @param {{onTry: () => void, onStartOver: () => void}} actions */
@@ -20,10 +22,13 @@ export class Status {
   draw({ state }, model, now) {
     const isOnline = state.name === 'online';
     this.wasOnline ||= isOnline;
+    const isUnseen = this.wasOnline && (state.name === 'waiting' || state.name === 'connecting') && (state.told || now - state.since < UNSEEN_CUT_MS);
+    part('dot').classList.toggle('steady', isUnseen);
     part('dot').dataset.state = isOnline ? (model.degraded ? 'degraded' : 'online') : state.name;
-    const word = { online: 'statusOnline', connecting: 'statusConnecting', idle: 'statusConnecting' }[state.name];
-    setText(part('state'), t(word ?? 'statusWaiting'));
-    setText(part('node'), isOnline && model.node ? model.node : '');
+    if (!isUnseen) {
+      setText(part('state'), t(WORDS[part('dot').dataset.state] ?? 'statusWaiting'));
+      setText(part('node'), isOnline && model.node ? model.node : '');
+    }
     part('node').title = model.node ? t('node', { node: model.node }) : '';
     this.#drawBanner(...this.#message(state, model, now) ?? []);
     return !isOnline && state.name !== 'idle';
@@ -56,12 +61,13 @@ export class Status {
     }
     if (kind) setText(this.banner.querySelector('.banner-text'), text);
   }
+
   #content(hint, action, counts) {
     const words = make(
       'span', { class: 'banner-words' },
-      counts ? make('span', { class: 'unseen' }, t('statusWaiting')) : null,
+      counts && make('span', { class: 'unseen' }, t('statusWaiting')),
       make('span', { class: 'banner-text', 'aria-hidden': counts && 'true' }),
-      hint ? make('span', { class: 'banner-hint' }, hint) : null,
+      hint && make('span', { class: 'banner-hint' }, hint),
     );
     return action ? [words, textButton(t(action[0]), action[1])] : [words];
   }

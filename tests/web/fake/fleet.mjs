@@ -114,6 +114,11 @@ export class Fleet {
     this.refusal = { n: 0 };
     /** Answers to `send` that are swallowed although the message was taken. */
     this.swallow = 0;
+    /** What is done to each new line, if anything; see later.mjs. */
+    this.dress = null;
+    /** Requests of these types wait until `release`. */
+    this.withheld = new Set();
+    this.waiting = [];
     /** Every `send` that arrived, as [text, key]. */
     this.sends = [];
   }
@@ -125,6 +130,7 @@ export class Fleet {
 
   /** Takes a new session on a node. */
   accept(line, node) {
+    this.dress?.(line);
     const session = { line, node, user: null, rooms: new Set(), refused: new Map(), id: token() };
     this.sessions.add(session);
     line.on('text', (text) => this.#receive(session, JSON.parse(text)));
@@ -134,7 +140,17 @@ export class Fleet {
     });
   }
 
+  /** Answers what was withheld. */
+  release() {
+    this.withheld.clear();
+    for (const [session, frame] of this.waiting.splice(0)) this.#receive(session, frame);
+  }
+
   #receive(session, frame) {
+    if (this.withheld.has(frame.type)) {
+      this.waiting.push([session, frame]);
+      return;
+    }
     const answer = ANSWERS[frame.type];
     if (!answer) {
       session.line.send({ type: 'error', id: frame.id, code: 'bad_type', message: 'unknown type' });

@@ -17,6 +17,22 @@ export class Rig {
     this.queue = [];
     this.nextId = 1;
     this.abouts = new Map();
+    /** Whether somebody sees the newest entry after every frame. */
+    this.isLooking = false;
+  }
+
+  /** Has the person look at the newest entry from now on, or at nothing. */
+  look(isLooking) {
+    this.isLooking = isLooking;
+    this.model.look(isLooking, { seen: this.room?.position?.seq ?? 0, focus: null, near: null });
+    return this;
+  }
+
+  /** Has the person look at a stretch somewhere above. */
+  lookAt(focus, seen, near = null) {
+    this.isLooking = false;
+    this.model.look(true, { seen, focus, near });
+    return this;
   }
 
   /** Opens a session and says hello; its frames wait in the queue. */
@@ -66,6 +82,7 @@ export class Rig {
     const about = this.abouts.get(frame.id);
     this.abouts.delete(frame.id);
     this.model.receive(frame, about, this.now);
+    if (this.isLooking) this.look(true);
   }
 
   /** Gives and sends until nothing moves any more, letting time pass where something waits for it. */
@@ -112,8 +129,7 @@ export function inRoom(options) {
   const rig = new Rig(options);
   rig.model.add('lobby');
   rig.model.open('lobby');
-  rig.model.look(true);
-  return rig.dial().settle();
+  return rig.look(true).dial().settle();
 }
 
 /** Publishes as somebody else. */

@@ -190,7 +190,7 @@ test('unread counts what others wrote where nobody looked', () => {
   publish(rig, 'aside', { room: 'side' });
   rig.settle();
   assert.deepEqual([...rig.model.rooms.values()].map(({ unread }) => unread), [0, 1]);
-  rig.model.look(false);
+  rig.look(false);
   publish(rig, 'unseen');
   publish(rig, 'unseen too');
   rig.model.write('mine', rig.now);
@@ -198,18 +198,18 @@ test('unread counts what others wrote where nobody looked', () => {
   assert.equal(rig.room.unread, 2);
   assert.equal(rig.room.divider, 1, 'the line stands above what is new');
   assert.equal(rig.model.unread, 3);
-  rig.model.look(true);
+  rig.look(true);
   assert.equal(rig.model.unread, 1);
   rig.model.open('side');
   assert.equal(rig.room.divider, 0);
-  rig.model.look(true);
+  rig.look(true);
   assert.equal(rig.model.unread, 0);
 });
 
 test('a room read before counts what came since', () => {
   const rig = new Rig();
   for (let i = 1; i <= 9; i += 1) publish(rig, `m${i}`);
-  rig.model.add('lobby').read = 4;
+  rig.model.add('lobby').take([rig.fleet.room('lobby').epoch, 4]);
   rig.model.add('fresh');
   publish(rig, 'x', { room: 'fresh' });
   rig.model.open('lobby');
@@ -223,7 +223,7 @@ test('a withdrawal takes what it withdraws off the unread', () => {
   const rig = inRoom();
   for (const text of ['a', 'b']) publish(rig, text);
   rig.settle();
-  rig.model.look(false);
+  rig.look(false);
   for (const text of ['c', 'd', 'e']) publish(rig, text);
   rig.settle();
   rig.fleet.room('lobby').rewind(3);
@@ -358,4 +358,147 @@ test('an entry without a user or text is counted and shown as something', () => 
   assert.equal(rig.room.position.seq, 1);
   assert.equal(rig.room.items.length, 1);
   assert.equal(rig.room.items[0].own, undefined);
+});
+
+/** Checks that a room's items follow each other without a hole, within a limit, up to the position. */
+function isWhole({ items, position }, limit) {
+  assert.ok(items.length <= limit, `${items.length} items`);
+  let last = (items[0].from ?? items[0].seq) - 1;
+  for (const item of items) {
+    assert.equal(item.from ?? item.seq, last + 1);
+    last = item.to ?? item.seq;
+  }
+  assert.equal(last, position.seq);
+}
+
+test('a flood while somebody reads keeps what is read and the newest, and what lies between comes as they come near', () => {
+  const rig = inRoom();
+  for (let i = 1; i <= 100; i += 1) publish(rig, `m${i}`);
+  rig.settle();
+  rig.lookAt(40, 60);
+  for (let i = 101; i <= 5_000; i += 1) {
+    publish(rig, `m${i}`);
+    while (rig.queue.length) rig.deliver();
+    assert.ok(rig.room.items.length <= 2_000);
+  }
+  isWhole(rig.room, 2_000);
+  const aside = () => rig.room.items.find(({ reason }) => reason === 'aside');
+  assert.equal(rig.room.items[0].seq, 1);
+  assert.equal(rig.room.items.at(-1).seq, 5_000);
+  assert.deepEqual([rig.room.unread, rig.room.divider], [4_900, 100]);
+  const texts = new Set();
+  for (let step = 0; aside() && step < 100; step += 1) {
+    const gap = aside();
+    for (const { text, seq } of rig.room.items) if (seq < gap.from) texts.add(text);
+    rig.lookAt(gap.from - 10, gap.from - 1, gap).settle();
+    isWhole(rig.room, 2_000);
+  }
+  assert.equal(aside(), undefined);
+  for (const { text } of rig.room.items) texts.add(text);
+  assert.equal(texts.size, 5_000);
+  assert.equal(rig.room.older, 'more', 'what is behind comes again from above');
+  assert.ok(rig.room.unread > 0);
+});
+
+test('however far somebody goes up, the newest stay at hand', () => {
+  const rig = inRoom();
+  for (let i = 1; i <= 5_000; i += 1) publish(rig, `m${i}`);
+  rig.settle();
+  let turns = 0;
+  while (rig.room.older !== 'end') {
+    rig.lookAt(rig.room.head + 20, rig.room.head + 40);
+    rig.ask(rig.model.askOlder(rig.now));
+    rig.settle();
+    isWhole(rig.room, 2_000);
+    assert.ok((turns += 1) < 200);
+  }
+  assert.equal(rig.room.head, 1);
+  assert.deepEqual(rig.room.items.slice(-400).map(({ seq }) => seq), Array.from({ length: 400 }, (_, i) => 4_601 + i));
+});
+
+test('a room aside keeps the place where reading stopped, and the newest', () => {
+  const rig = inRoom();
+  rig.model.add('side');
+  for (let i = 1; i <= 20; i += 1) publish(rig, `m${i}`, { room: 'side' });
+  rig.settle();
+  rig.model.open('side');
+  rig.look(true).settle();
+  rig.model.open('lobby');
+  for (let i = 21; i <= 1_000; i += 1) publish(rig, `m${i}`, { room: 'side' });
+  rig.settle();
+  const side = rig.model.rooms.get('side');
+  isWhole(side, 300);
+  assert.equal(side.unread, 980);
+  for (const seq of [20, 21, 60, 1_000]) assert.ok(side.items.some((item) => item.seq === seq), `${seq}`);
+});
+
+test('a gap of the page is asked for again by itself when that was refused, and is a loss only if the room lost it', () => {
+  const rig = inRoom();
+  rig.model.kept = { inView: 40, aside: 8 };
+  publish(rig, 'm1');
+  rig.settle();
+  rig.lookAt(1, 1);
+  for (let i = 2; i <= 100; i += 1) publish(rig, `m${i}`);
+  rig.settle();
+  const aside = () => rig.room.items.find(({ reason }) => reason === 'aside');
+  const { from } = aside();
+  rig.fleet.refusal = { n: 2, type: 'history', error: { code: 'unavailable', retry_after_ms: 400 } };
+  rig.lookAt(from - 3, from - 1, aside()).settle();
+  assert.ok(rig.room.items.some(({ seq }) => seq === from), 'what was nearest came');
+  rig.fleet.room('lobby').trim(3);
+  const count = rig.room.items.length;
+  rig.lookAt(aside().from - 3, aside().from - 1, aside()).settle();
+  assert.equal(aside(), undefined);
+  assert.equal(rig.room.items.filter(({ reason }) => reason === 'trimmed').length, 1);
+  assert.ok(rig.room.items.length <= count);
+});
+
+test('what one wrote in another window is never unread, whatever becomes of it in memory', () => {
+  const rig = inRoom();
+  rig.model.add('side');
+  rig.model.kept = { inView: 40, aside: 10 };
+  rig.settle();
+  for (let i = 0; i < 60; i += 1) publish(rig, `m${i}`, { room: 'side', ...(i % 3 ? {} : { user: rig.model.self }) });
+  rig.settle();
+  assert.equal(rig.model.rooms.get('side').unread, 40);
+});
+
+test('what was skipped is unread, what is gone is not', () => {
+  const rig = inRoom();
+  rig.model.add('side');
+  publish(rig, 'm1', { room: 'side' });
+  rig.settle();
+  rig.cut();
+  for (let i = 2; i <= 200; i += 1) publish(rig, `m${i}`, { room: 'side' });
+  rig.fleet.room('side').trim(120);
+  rig.dial().settle();
+  const side = rig.model.rooms.get('side');
+  assert.equal(side.items.filter(({ what }) => what === 'message').length, 50);
+  assert.equal(side.unread, 120);
+});
+
+test('no wait that a node asks for is endless', () => {
+  const rig = new Rig();
+  for (const [asked, waited] of [[1e15, 60_000], ['soon', 200], [-5, 200], [null, 200]]) {
+    rig.fleet.refusal = { n: 1, type: 'join', error: { code: 'overloaded', retry_after_ms: asked } };
+    const room = rig.model.add(`${asked}`);
+    if (rig.line) rig.pump();
+    else rig.dial();
+    while (rig.queue.length) rig.deliver();
+    rig.pump();
+    while (rig.queue.length) rig.deliver();
+    if (room.status === 'new') assert.equal(room.retryAt, rig.now + waited, `${asked}`);
+    else assert.fail(`${asked} ${room.status}`);
+    rig.settle();
+  }
+});
+
+test('what waits to go out is shown at the time of the server, as far as that is known', () => {
+  const rig = inRoom();
+  publish(rig, 'a');
+  rig.settle();
+  rig.model.write('b', rig.now);
+  const [send] = rig.room.sends.items;
+  assert.ok(Math.abs(send.at - Date.now()) < 60_000);
+  assert.ok(rig.now < 1e9, 'though the clock of this machine says something else');
 });

@@ -14,7 +14,7 @@ function setUp(entries, sends = []) {
   const { room } = inRoom();
   room.items = entries.map(([user, at, text], index) => ({ what: 'message', id: `e${index + 1}`, epoch: 'e', seq: index + 1, at, user, text }));
   room.sends.items = sends.map(([text, at, state = 'waiting']) => ({ id: text, key: text, text, at, state, error: null }));
-  return { room, rows: () => rowsOf(room, { items: room.items, withSends: true, self: ANN }) };
+  return { room, rows: () => rowsOf(room, [...room.items, ...room.sends.items], ANN) };
 }
 
 test('messages of one person within minutes stand together under one name', () => {

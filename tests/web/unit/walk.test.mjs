@@ -1,11 +1,14 @@
-// Random walks: whatever is cut, refused, trimmed, rewound or swallowed, the screen is the room.
+// Random walks: whatever is cut, refused, trimmed, rewound, swallowed or dropped, the screen is the room.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { spanOf } from '../../../static/js/model/hold.js';
 import { inRoom, publish } from '../support/rig.mjs';
 
-const WALKS = 400;
+const WALKS = 600;
+/** Every second walk has a page that keeps little. */
+const FEW = { inView: 24, aside: 9 };
 const STEPS = 120;
 
 /** Small, and the same everywhere: a failing seed can be walked again. */
@@ -20,14 +23,24 @@ function randomOf(seed) {
 }
 
 function check(rig, written, where) {
-  const { items, sends } = rig.room;
-  let last = 0;
+  const room = rig.model.rooms.get('lobby');
+  const { items, sends } = room;
+  let last = null;
   for (const item of items) {
-    const from = item.what === 'gap' ? item.from : item.seq;
     if (item.what === 'withdrawn') continue;
-    if (item.what === 'message') assert.ok(from > last, `${where}: ascends`);
-    last = item.what === 'gap' ? Math.max(last, item.to) : from;
+    const [from, to] = spanOf(item);
+    assert.ok(from <= to, `${where}: a gap of nothing`);
+    assert.equal(from, (last ?? from - 1) + 1, `${where}: ascends, and no hole is without a word`);
+    last = to;
   }
+  if (last !== null) assert.equal(last, room.position.seq, `${where}: the newest are there`);
+  assert.ok(items.length <= (room === rig.room ? rig.model.kept.inView : rig.model.kept.aside), `${where}: ${items.length} items`);
+  const others = new Set(items.filter(({ what, own }) => what === 'message' && !own).map(({ seq }) => seq));
+  let unread = 0;
+  for (let seq = room.read + 1; seq <= room.position.seq; seq += 1) {
+    if (seq < room.floor ? others.has(seq) : !room.own.has(seq)) unread += 1;
+  }
+  assert.equal(room.unread, unread, `${where}: unread`);
   const ids = [...items, ...sends.items].map(({ id }) => id);
   assert.equal(new Set(ids).size, ids.length, `${where}: every row once`);
   for (const text of written) {
@@ -39,6 +52,8 @@ function check(rig, written, where) {
 function walk(seed) {
   const random = randomOf(seed);
   const rig = inRoom();
+  if (seed % 2) rig.model.kept = FEW;
+  rig.model.add('side');
   const room = rig.fleet.room('lobby');
   room.everything = [];
   const written = [];
@@ -64,10 +79,27 @@ function walk(seed) {
     },
     swallow: () => { rig.fleet.swallow = 1; },
     refuse: () => { rig.fleet.refusal = { n: 1, type: random() < 0.7 ? 'send' : 'history', error: { code: 'unavailable', retry_after_ms: 300 } }; },
-    older: () => rig.ask(rig.model.askOlder(rig.now)),
+    older() {
+      rig.lookAt(rig.room.head, 0);
+      rig.ask(rig.model.askOlder(rig.now));
+    },
     gap() {
       const gap = rig.room.items.find((item) => item.what === 'gap' && item.reason === 'skipped');
       if (gap) rig.ask(rig.model.askGap(rig.room, gap));
+    },
+    scroll() {
+      const shown = rig.room.items.filter(({ what }) => what === 'message');
+      const index = Math.floor(random() * shown.length);
+      const asides = rig.room.items.filter(({ reason }) => reason === 'aside');
+      if (shown.length) rig.lookAt(shown[index].seq, shown[Math.min(index + 3, shown.length - 1)].seq, asides[Math.floor(random() * asides.length)]);
+    },
+    end: () => rig.look(true),
+    hide: () => rig.look(false),
+    turn() {
+      rig.model.open('side');
+      check(rig, written, `seed ${seed}, in the other room`);
+      if (random() < 0.5) rig.deliver();
+      rig.model.open('lobby');
     },
     wait: () => { rig.now += random() * 600; },
     burst: () => { if (random() < 0.2) for (let i = 0; i < 230; i += 1) publish(rig, `bob ${n += 1}`); },
@@ -87,7 +119,9 @@ function walk(seed) {
   }
   steps.dial();
   rig.settle();
+  rig.look(true).settle();
   const where = `seed ${seed}, at the end`;
+  assert.equal(rig.room.unread, 0, where);
   check(rig, written, where);
   assert.deepEqual(rig.room.sends.items, [], `${where}: everything is settled`);
   assert.equal(rig.room.position.seq, room.seq, where);
