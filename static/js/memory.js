@@ -3,7 +3,6 @@
 // Rooms, read positions and drafts belong to the person and are shared by windows, so whoever writes them first
 // takes what another window wrote. Undelivered messages belong to the window, with their keys.
 
-const DRAFT_MAX = 20_000;
 const KEEP_AFTER_MS = 400;
 
 /** Keeps a model in step with what is stored. */
@@ -97,6 +96,6 @@ export class Drafts {
   }
 
   keep(room, text) {
-    this.person.set(`draft.${room}`, text.slice(0, DRAFT_MAX) || null);
+    this.person.set(`draft.${room}`, text || null);
   }
 }
