@@ -72,6 +72,7 @@ const log = new Log({
 });
 const composer = new Composer({
   onSend(text) {
+    log.following = true;
     act(() => model.write(text, Date.now()));
     log.goToEnd();
   },
@@ -222,8 +223,6 @@ function listen() {
       event.preventDefault();
       address.step(event.key === 'ArrowUp' ? -1 : 1);
     } else if ((event.key === 'Escape' || (event.key === 'End' && event.target === log.box)) && log.room) {
-      // The browser's own way to the end is slow, and would end the next one.
-      event.preventDefault();
       log.goToEnd();
     }
   });

@@ -41,16 +41,25 @@ export class Store {
 
   /** Keeps a value; null forgets the name. What finds no room lasts for the visit. */
   set(name, value) {
-    const { persistent } = this;
-    this.memory.delete(name);
-    try {
-      if (value === null) this.storage.removeItem(PREFIX + name);
-      else this.storage.setItem(PREFIX + name, JSON.stringify(value));
-      this.memory.delete(PROBE);
-    } catch {
-      this.memory.set(name, value);
+    const { persistent, memory } = this;
+    memory.set(name, value);
+    // Where there is room for one, there may be for what found none before.
+    for (const waiting of memory.size > 1 ? [name, ...memory.keys()] : [name]) {
+      if (!this.#write(waiting, memory.get(waiting))) break;
+      memory.delete(waiting);
+      memory.delete(PROBE);
     }
     if (persistent !== this.persistent) this.onTurn();
+  }
+
+  #write(name, value) {
+    try {
+      if (value === null) this.storage.removeItem(PREFIX + name);
+      else if (value !== undefined) this.storage.setItem(PREFIX + name, JSON.stringify(value));
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Calls back with the name of what another window of the same storage changed. */

@@ -19,8 +19,6 @@ const STEP = 40;
 const NEAR = 600;
 /** Closer to the end than this, in px, counts as at the end. */
 const AT_END = 40;
-/** A scroll that was running when somebody asked for the newest, such as that of the Home key, is over by then. */
-const GOING_MS = 1_000;
 /** Rows noted as anchors, in case the first ones go. */
 const ANCHORS = 40;
 
@@ -42,10 +40,9 @@ export class Log {
     this.asides = [];
     this.places = new WeakMap();
     this.following = true;
-    this.goingUntil = 0;
     this.box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
-    for (const event of ['wheel', 'touchmove', 'keydown', 'pointerdown']) {
-      this.box.addEventListener(event, () => Object.assign(this, { opening: false, goingUntil: 0 }), { passive: true });
+    for (const event of ['wheel', 'touchmove', 'keydown']) {
+      this.box.addEventListener(event, () => { this.opening = false; }, { passive: true });
     }
     const sizes = new ResizeObserver(() => { if (this.following) this.#toEnd(); });
     sizes.observe(this.box);
@@ -110,11 +107,12 @@ export class Log {
     this.draw(this.room, this.self, anchors);
   }
 
-  /** Goes to the newest entry with the next frame, and stays there. */
+  /** Goes to the newest entry and stays there. */
   goToEnd() {
-    Object.assign(this, { following: true, opening: false, goingUntil: performance.now() + GOING_MS });
+    this.following = true;
+    this.opening = false;
     this.firstId = this.lastId = null;
-    this.actions.onMove();
+    this.draw(this.room, this.self);
   }
 
   /** Turns to another room, and returns the anchors of where it was left, if nothing is new there. */
@@ -256,10 +254,6 @@ export class Log {
   #scrolled() {
     const { room } = this;
     if (!room || this.opening) return;
-    if (performance.now() < this.goingUntil) {
-      this.#toEnd();
-      return;
-    }
     this.following = this.#isAtEnd();
     if (this.box.scrollTop < NEAR) this.#extendUp(room);
     else if (this.lastId !== null && this.#distance < NEAR) this.#extendDown(room);

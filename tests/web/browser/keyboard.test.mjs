@@ -268,6 +268,8 @@ for (const theme of ['light', 'dark']) {
     await page.waitForSelector('#people', { state: 'visible' });
     for (const [width, toggle, drawer] of [[1_000, '#people-toggle', '#people'], [700, '#people-toggle', '#people'], [700, '#menu', '#side']]) {
       await page.setViewportSize({ width, height: 700 });
+      // What the page makes of another width it makes with the next frame, and closes a drawer with it.
+      await page.evaluate(() => new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); }));
       await board.to(toggle);
       await board.press('Enter');
       await page.waitForFunction((box) => document.querySelector(box).contains(document.activeElement), drawer);
