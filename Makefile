@@ -41,7 +41,7 @@ setup: ## Installs what the tests need, if it is missing
 	@tests/tools/setup.sh
 
 .PHONY: test
-test: setup test-rust test-page test-web test-api ## All tests
+test: setup test-rust test-page test-web test-api test-chart ## All tests
 
 # All in one build: the parts would each build the dependencies with features of their own.
 .PHONY: build-tests
@@ -75,6 +75,10 @@ test-web: build-tests ## The page in a browser on three nodes, and the nodes' me
 .PHONY: test-api
 test-api: build-tests ## The HTTP API against its OpenAPI document
 	tests/tools/api-tests.sh
+
+.PHONY: test-chart
+test-chart: build-tests ## The Helm chart: rendered, checked and its Redis started, without a cluster
+	tests/tools/chart-tests.sh
 
 # -- Check
 

@@ -8,7 +8,7 @@ use madang::config::{Loaded, Settings, process_variables};
 use madang::node::Node;
 use madang::server::listen::raise_file_limit;
 use madang::telemetry::logs;
-use madang::tools::{check, healthcheck, key};
+use madang::tools::{check, healthcheck, key, selftest};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The settings cannot be used (sysexits.h: `EX_CONFIG`).
@@ -42,6 +42,15 @@ enum Command {
         #[arg(long = "room", value_name = "ROOM", required = true)]
         rooms: Vec<String>,
     },
+    /// Has two people talk through a fleet, and says what does not work.
+    Selftest {
+        /// Where its pages are.
+        #[arg(long, value_name = "URL", default_value = "http://localhost:8080")]
+        url: String,
+        /// On how many nodes they must meet.
+        #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
+        nodes: u8,
+    },
 }
 
 /// What needs the settings of a node.
@@ -69,6 +78,13 @@ fn main() -> ExitCode {
             rights,
             rooms,
         }) => return done(key::run(&name, &rights, &rooms)),
+        Some(Command::Selftest { url, nodes }) => {
+            let options = selftest::Options {
+                url,
+                nodes: nodes.into(),
+            };
+            return in_runtime(async { done(selftest::run(&options).await) });
+        }
     };
     let loaded = match Settings::load(config.as_deref(), process_variables()) {
         Ok(loaded) => loaded,
@@ -77,17 +93,7 @@ fn main() -> ExitCode {
             return ExitCode::from(BAD_SETTINGS);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("the system gives no threads: {error}");
-            return ExitCode::from(FAILED);
-        }
-    };
-    runtime.block_on(async {
+    in_runtime(async {
         match command {
             WithSettings::Serve => serve(loaded).await,
             WithSettings::Check => done(check::run(&loaded).await),
@@ -101,6 +107,20 @@ fn main() -> ExitCode {
             }
         }
     })
+}
+
+/// Runs something to its end on threads of its own.
+fn in_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => {
+            eprintln!("the system gives no threads: {error}");
+            ExitCode::from(FAILED)
+        }
+    }
 }
 
 async fn serve(loaded: Loaded) -> ExitCode {

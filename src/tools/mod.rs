@@ -3,3 +3,4 @@
 pub mod check;
 pub mod healthcheck;
 pub mod key;
+pub mod selftest;

