@@ -120,7 +120,7 @@ async function readUp() {
   return { moved, hasMore: document.querySelector('.message') !== rows[0] };
 }
 
-test('ten thousand messages at 200 a second cost one flush a frame, short tasks, few rows, and no key waits', async (t) => {
+test('ten thousand messages at 200 a second cost one flush a frame, mostly short tasks, few rows, and most keys wait for no frame', async (t) => {
   const name = newRoom('flood');
   for (let i = 0; i < 300; i += 1) says(name, `${SAYINGS[i % SAYINGS.length]} before ${i}`);
   const ann = await Person.enter(browser, node.url, name);
