@@ -61,7 +61,8 @@ programs() {
   ln -sfn usr/lib64 "$root/lib64"
   for program; do
     cp -L "$program" "$root/usr/bin/"
-    { ldd "$program" 2>/dev/null || true; } | grep -oE '/[^ ]+' | while read -r library; do
+    # A script has none.
+    { ldd "$program" 2>/dev/null | grep -oE '/[^ ]+' || true; } | while read -r library; do
       mkdir -p "$root$(dirname "$library")"
       cp -Ln "$library" "$root$library"
     done
@@ -133,14 +134,14 @@ exporter() {
 prometheus() {
   local root=$scratch/prometheus
   rm -rf "$root"
-  mkdir -p "$root"/{bin,etc/prometheus,prometheus,tmp}
-  chmod 1777 "$root/tmp"
+  mkdir -p "$root"/{etc/prometheus,prometheus}
   (
     cd "$scratch"
     apt-get download -qq prometheus
-    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components 3 -C "$root/bin" ./usr/bin/prometheus ./usr/bin/promtool
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/prometheus ./usr/bin/promtool
     rm prometheus_*.deb
   )
+  programs "$root" "$scratch/usr/bin/prometheus" "$scratch/usr/bin/promtool"
   chown 65534:65534 "$root/prometheus"
   image prometheus "$(image_in_compose prom/prometheus docker.io/prom/prometheus:v3.11.0)" "$root" --user 65534:65534 --workingdir /prometheus --port 9090 \
     --entrypoint '["/bin/prometheus"]' --cmd '["--config.file=/etc/prometheus/prometheus.yml","--storage.tsdb.path=/prometheus"]'
