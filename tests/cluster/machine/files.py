@@ -88,6 +88,8 @@ def write_node(node: Node) -> None:
             "imageGCHighThresholdPercent": 100,
             "imageGCLowThresholdPercent": 99,
             "podLogsDir": str(directory / "logs"),
+            # Changed Secrets reach the pods in seconds, not in a minute.
+            "syncFrequency": "5s",
             "resolvConf": str(RUN / "resolv.conf"),
             "volumePluginDir": str(directory / "plugins"),
         },

@@ -1,6 +1,7 @@
 """Where everything of the cluster is, and which addresses it has."""
 
 import os
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,9 @@ BIN = TARGET / "cluster" / "bin"
 RUN = TARGET / "cluster" / "run"
 KUBECONFIG = RUN / "kubeconfig"
 VOLUMES = RUN / "volumes"
+
+# The version of this program, and the one that a bumped chart asks for: the same image under another name.
+VERSIONS = (tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"], "0.99.0")
 
 CONTROL_ADDRESS = "10.244.0.1"
 # The end of the link on the machine's own side, so that kubectl works outside of the cluster's network.
