@@ -2,5 +2,6 @@
 
 pub mod check;
 pub mod healthcheck;
+mod http;
 pub mod key;
 pub mod selftest;

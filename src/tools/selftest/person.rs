@@ -128,7 +128,7 @@ impl Person {
 }
 
 /// Returns the address of `/ws` at an `http://` or `ws://` address.
-fn address(url: &str) -> Result<String, String> {
+pub(super) fn address(url: &str) -> Result<String, String> {
     let rest = url
         .strip_prefix("http://")
         .or_else(|| url.strip_prefix("ws://"))
