@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::http;
+use crate::fleet::ask;
 
 /// Time for the whole probe; Kubernetes gives a probe one second and kills at three misses.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,7 +35,7 @@ pub async fn run(internal: SocketAddr, probe: Probe) -> Result<(), String> {
     };
     let answer = timeout(TIMEOUT, async {
         let stream = connect(internal).await?;
-        http::get_over(stream, internal, path).await
+        ask::get_over(stream, internal, path).await
     })
     .await
     .map_err(|_| {

@@ -2,6 +2,5 @@
 
 pub mod check;
 pub mod healthcheck;
-mod http;
 pub mod key;
 pub mod selftest;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::tools::http;
+use crate::fleet::ask;
 
 /// The messages that a node has accepted since it started.
 const ACCEPTED: &str = "madang_messages_accepted_total ";
@@ -84,7 +84,7 @@ impl fmt::Display for Counted {
 }
 
 async fn accepted(address: SocketAddr) -> Result<u64, String> {
-    let answer = tokio::time::timeout(TIMEOUT, http::get(address, "/metrics"))
+    let answer = tokio::time::timeout(TIMEOUT, ask::get(address, "/metrics"))
         .await
         .map_err(|_| format!("{address} does not answer within {} s", TIMEOUT.as_secs()))??;
     answer

@@ -1,4 +1,4 @@
-//! One request to an internal listener and its whole answer: what a probe or a test asks needs no client beyond that.
+//! One question to an internal listener and its whole answer: probes and nodes need no client beyond that.
 
 use std::net::SocketAddr;
 
@@ -10,18 +10,18 @@ const MAX_ANSWER_BYTES: u64 = 512 * 1024;
 
 /// The status and the body of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The status, `200`.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// The body as text.
-    pub(super) body: String,
+    pub(crate) body: String,
 }
 
 /// Sends `GET` over a new stream.
 ///
 /// # Errors
 /// What did not work, for a person; the caller bounds the time.
-pub(super) async fn get(address: SocketAddr, path: &str) -> Result<Answer, String> {
+pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<Answer, String> {
     let stream = TcpStream::connect(address)
         .await
         .map_err(|error| format!("nothing listens on {address}: {error}"))?;
@@ -29,7 +29,7 @@ pub(super) async fn get(address: SocketAddr, path: &str) -> Result<Answer, Strin
 }
 
 /// As [`get`], over a stream that is open.
-pub(super) async fn get_over(
+pub(crate) async fn get_over(
     mut stream: TcpStream,
     address: SocketAddr,
     path: &str,
