@@ -1,6 +1,8 @@
 //! Subcommands beside the server.
 
 pub mod check;
+mod dial;
 pub mod healthcheck;
 pub mod key;
 pub mod selftest;
+pub mod soak;

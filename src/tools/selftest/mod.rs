@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::dial;
 use crate::protocol::Key;
 use counted::Counted;
 use person::Person;
@@ -124,7 +125,7 @@ async fn play(
 ///
 /// What fails is tried again while patience lasts: a new installation has neither all its nodes nor all its routes.
 async fn meet(options: &Options) -> Result<(Person, Person), String> {
-    person::address(&options.url)?;
+    dial::address(&options.url)?;
     let until = Instant::now() + options.patience;
     let mut told = String::new();
     loop {

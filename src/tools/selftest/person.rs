@@ -4,16 +4,14 @@ use std::collections::VecDeque;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::protocol::{Key, SUBPROTOCOL};
+use crate::protocol::Key;
+use crate::tools::dial::{Stream, dial};
 
 /// See the [module](self).
 pub(super) struct Person {
-    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    stream: Stream,
     /// Messages that came while an answer was awaited.
     heard: VecDeque<Value>,
     requests: u64,
@@ -26,18 +24,7 @@ pub(super) struct Person {
 impl Person {
     /// Opens a session at `url`, as the user of a token or as a new one.
     pub(super) async fn open(url: &str, name: &str, token: Option<&str>) -> Result<Self, String> {
-        let address = address(url)?;
-        let mut request = address
-            .as_str()
-            .into_client_request()
-            .map_err(|error| format!("{url} is no address: {error}"))?;
-        let protocol = SUBPROTOCOL.parse().expect("a subprotocol is a token");
-        request
-            .headers_mut()
-            .insert("sec-websocket-protocol", protocol);
-        let (stream, _) = connect_async(request)
-            .await
-            .map_err(|error| format!("{address} opens no session: {error}"))?;
+        let stream = dial(url).await?;
         let mut person = Self {
             stream,
             heard: VecDeque::new(),
@@ -125,15 +112,6 @@ impl Person {
             }
         }
     }
-}
-
-/// Returns the address of `/ws` at an `http://` or `ws://` address.
-pub(super) fn address(url: &str) -> Result<String, String> {
-    let rest = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("ws://"))
-        .ok_or_else(|| format!("{url} must begin with http:// or ws://"))?;
-    Ok(format!("ws://{}/ws", rest.trim_end_matches('/')))
 }
 
 fn text(frame: &Value, name: &str) -> Result<String, String> {

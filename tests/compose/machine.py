@@ -1,0 +1,37 @@
+"""What an engine can leave behind on the machine."""
+
+import subprocess
+from pathlib import Path
+
+from engine import Engine
+
+Traces = dict[str, list[str]]
+
+
+def _lines(*command: str) -> list[str]:
+    return sorted(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines())
+
+
+def _processes() -> list[str]:
+    """The command lines of all processes but this one and what it just runs."""
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
+    names = [line.replace(b"\0", b" ").decode().strip() for line in lines]
+    return sorted(name for name in names if name)
+
+
+def traces(engine: Engine) -> Traces:
+    """Containers, pods, networks, volumes, processes, links, mounts and control groups.
+
+    The tests run in namespaces of their own, so nobody else changes any of these; control groups are named by container.
+    """
+    return {
+        "containers": engine.podman("ps", "--all", "--format", "{{.Names}}").splitlines(),
+        "pods": engine.podman("pod", "ls", "--format", "{{.Name}}").splitlines(),
+        "networks": sorted(engine.podman("network", "ls", "--format", "{{.Name}}").splitlines()),
+        "volumes": engine.podman("volume", "ls", "--format", "{{.Name}}").splitlines(),
+        "processes": _processes(),
+        "links": _lines("ip", "-o", "-brief", "link"),
+        "mounts": sorted(line.split(" ", 4)[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+        "network namespaces": sorted(str(path) for path in Path("/run/netns").glob("*")),
+        "control groups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob("*/libpod_parent/*/")),
+    }
