@@ -199,8 +199,11 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     password = process.secret("redis-password")
     with process, process.wire(chat_user(), password) as wire:
         wire.call("SET", f"{PREFIX}:a", "kept")
+        # The append-only file holds a script that writes twice as a transaction.
+        script = "redis.call('SET', KEYS[1], 'kept') redis.call('SET', KEYS[2], 'kept')"
+        wire.call("EVAL", script, "2", f"{PREFIX}:b", f"{PREFIX}:c")
     with process, process.wire(chat_user(), password) as wire:
-        assert wire.call("GET", f"{PREFIX}:a") == "kept"
+        assert [wire.call("GET", f"{PREFIX}:{key}") for key in "abc"] == ["kept"] * 3
 
 
 def test_the_program_finds_nothing_to_complain_about(redis: RedisProcess, tmp_path: Path) -> None:

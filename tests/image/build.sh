@@ -127,7 +127,10 @@ exporter() {
   tag=$(tag_in_values oliver006/redis_exporter)
   rm -rf "$root"
   mkdir -p "$root"
-  CGO_ENABLED=0 GOBIN=$root go install -trimpath "github.com/oliver006/redis_exporter@$tag"
+  # The version is pinned twice: here by its sums, and in the values of the chart for everybody else.
+  grep -q "redis_exporter $tag\$" tests/image/exporter/go.mod ||
+    { echo "build.sh: tests/image/exporter/go.mod has another version of redis_exporter than $values: $tag" >&2; return 1; }
+  (cd tests/image/exporter && CGO_ENABLED=0 go build -mod=readonly -trimpath -o "$root/redis_exporter" github.com/oliver006/redis_exporter)
   image exporter "docker.io/oliver006/redis_exporter:$tag" "$root" --user 59000:59000 --port 9121 --entrypoint '["/redis_exporter"]'
 }
 
@@ -161,7 +164,7 @@ inputs() {
   case $1 in
   madang) cat Dockerfile .dockerignore Cargo.toml Cargo.lock docs/api.md <(find src static -type f -print0 | sort -z | xargs -0 cat) <(git rev-parse HEAD) ;;
   redis) dpkg-query -W redis-server coreutils libc6 ; tag_in_values library/redis ;;
-  exporter) tag_in_values oliver006/redis_exporter ;;
+  exporter) tag_in_values oliver006/redis_exporter && cat tests/image/exporter/go.sum ;;
   prometheus) image_in_compose prom/prometheus - ;;
   pause) cat tests/image/pause.c ;;
   *) echo "build.sh: $1 is no image: madang, redis, exporter, prometheus or pause" >&2 && exit 2 ;;

@@ -40,7 +40,9 @@ passwords() {
 # Only what Redis 6.2 knows is named: an unknown name keeps Redis from starting.
 users() {
   chat=$(passwords) && exporter=$(own_password "$shared/password") && operator=$(own_password "$run/operator") || return 1
-  echo "user default off"
+  # Nobody can be this user, but Redis itself is while it reads its append-only file: without these rights it would
+  # refuse every transaction in there, and begin with nothing.
+  echo "user default off resetpass ~* &* +@all"
   echo "user madang on $chat$(cat "$config/chat.acl")"
   echo "user exporter on #$(hash "$exporter") resetkeys resetchannels -@all +ping +select +info +config|get +client|setname +slowlog|get +slowlog|len +latency|latest +memory|stats"
   echo "user operator on #$(hash "$operator") resetkeys resetchannels -@all +ping +acl|setuser"

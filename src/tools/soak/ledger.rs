@@ -198,15 +198,16 @@ impl Ledger {
         self.positions[who] = Some(to);
     }
 
-    /// A member was told that everything from a number on is withdrawn, whatever its epoch.
-    pub(super) fn rewound(&mut self, who: Who, epoch: &Epoch, from: u64) {
+    /// A member was told that everything from a number on is withdrawn, whatever its epoch; the new one is none while
+    /// nothing was written in it.
+    pub(super) fn rewound(&mut self, who: Who, epoch: Option<&Epoch>, from: u64) {
         let shown = self.positions[who].unwrap_or(0);
         self.counts.withdrawn += (shown + 1).saturating_sub(from);
         self.positions[who] = Some(from.saturating_sub(1));
         let room = &mut self.rooms[self.room_of[who]];
         let messages = &mut self.messages;
         room.places.retain(|(its, seq), key| {
-            let stays = *seq < from || its == epoch;
+            let stays = *seq < from || Some(its) == epoch;
             if !stays && let Some(message) = messages.get_mut(key) {
                 message.place = None;
                 message.is_withdrawn = true;

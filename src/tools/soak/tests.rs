@@ -143,7 +143,7 @@ fn a_told_rewind_withdraws_and_a_silent_one_is_noticed() {
     world.show_all(1, &keys);
     let epoch = Epoch::random();
     for who in [0, 1] {
-        world.ledger.rewound(who, &epoch, 3);
+        world.ledger.rewound(who, Some(&epoch), 3);
     }
     let counts = world.ledger.counts();
     assert_eq!(counts.withdrawn, 4);
@@ -157,6 +157,13 @@ fn a_told_rewind_withdraws_and_a_silent_one_is_noticed() {
     }
     let counts = world.ledger.counts();
     assert!(counts.is_good(), "{counts:?}");
+
+    let mut world = World::new();
+    let keys = world.say(4);
+    world.show_all(1, &keys);
+    // Everything is gone, and nothing new is written.
+    world.ledger.rewound(1, None, 1);
+    assert_eq!(world.ledger.counts().withdrawn, 4);
 
     let mut world = World::new();
     let keys = world.say(4);

@@ -150,6 +150,12 @@ def kill_a_pod(story: Story) -> None:
     with story.telling.step("delete a pod of the chat without grace"):
         victim = story.space.ready()[0]["metadata"]["name"]
         story.space.kubectl("delete", "pod", victim, "--grace-period=0", "--force")
+
+        def is_replaced() -> bool:
+            names = {pod["metadata"]["name"] for pod in story.space.ready()}
+            return victim not in names and len(names) == story.replicas
+
+        eventually("another pod has taken its place", is_replaced)
         story.settle()
 
 
