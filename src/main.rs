@@ -51,6 +51,12 @@ enum Command {
         /// On how many nodes they must meet.
         #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
         nodes: u8,
+        /// Seconds for which nodes may still be starting.
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        patience: u16,
+        /// What leads to the internal listeners of all nodes; their metrics are read too.
+        #[arg(long, value_name = "HOST:PORT")]
+        internal: Option<String>,
     },
     /// Keeps people talking through a fleet, and counts what is lost, doubled or reordered.
     Soak(SoakArguments),
@@ -110,10 +116,17 @@ fn main() -> ExitCode {
             };
             return in_runtime(async { done(soak::run(&options).await) });
         }
-        Some(Command::Selftest { url, nodes }) => {
+        Some(Command::Selftest {
+            url,
+            nodes,
+            patience,
+            internal,
+        }) => {
             let options = selftest::Options {
                 url,
                 nodes: nodes.into(),
+                patience: Duration::from_secs(patience.into()),
+                internal,
             };
             return in_runtime(async { done(selftest::run(&options).await) });
         }

@@ -113,6 +113,8 @@ fn metric_names() -> BTreeSet<String> {
         .api_requests
         .with_label_values(&["path", "200"])
         .inc();
+    let conflicts = &metrics.fleet_conflicts;
+    conflicts.with_label_values(&["word"]).set(1);
     let page = metrics.render();
     let names = page
         .lines()

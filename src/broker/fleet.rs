@@ -19,6 +19,10 @@ pub struct FleetNode {
     #[serde(default, deserialize_with = "or_default")]
     #[schema(required = true)]
     pub start: u64,
+    /// Name of the fleet that it belongs to, the setting `fleet.name`; empty if nobody has named it.
+    #[serde(default, deserialize_with = "or_default")]
+    #[schema(required = true)]
+    pub fleet: String,
     /// Version of the program.
     #[serde(default, deserialize_with = "or_default")]
     #[schema(required = true)]
@@ -56,6 +60,7 @@ impl FleetNode {
         Self {
             node,
             start: 0,
+            fleet: String::new(),
             version: String::new(),
             generation: String::new(),
             pod: String::new(),
@@ -99,6 +104,7 @@ mod tests {
     fn reads_what_it_wrote() {
         let node = FleetNode {
             start: 1_700_000_000_000,
+            fleet: "yard/madang".to_owned(),
             version: "1.2.3".to_owned(),
             generation: "5d4f".to_owned(),
             pod: "madang-0".to_owned(),

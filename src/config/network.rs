@@ -55,6 +55,34 @@ impl Kind for Networks {
     }
 }
 
+/// A list of hosts: names or addresses, without a port.
+pub(super) struct Hosts;
+
+impl Kind for Hosts {
+    type Value = Vec<String>;
+
+    fn parse(&self, text: &str) -> Result<Vec<String>, Refusal> {
+        let host = |part: &str| {
+            let is_host =
+                part.parse::<IpAddr>().is_ok() || is_host_name(part.trim_end_matches('.'));
+            is_host.then(|| part.to_owned()).ok_or_else(|| {
+                Refusal::Because(format!(
+                    "{part:?} is neither the name of a host nor an address"
+                ))
+            })
+        };
+        parts(text).map(host).collect()
+    }
+
+    fn allowed(&self) -> String {
+        "a list of hosts without ports, such as madang-internal".to_owned()
+    }
+
+    fn show(&self, value: &Vec<String>) -> String {
+        value.join(", ")
+    }
+}
+
 /// Whose pages may open sessions, by the `Origin` that a browser sends (RFC 6454).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
@@ -192,6 +220,16 @@ mod tests {
                 "\"proxy\" is neither an address nor a network".to_owned()
             ))
         );
+    }
+
+    #[test]
+    fn hosts_are_names_or_addresses() {
+        let list = Hosts.parse("madang-internal, a.b.svc.,,fd00::1").unwrap();
+        assert_eq!(Hosts.show(&list), "madang-internal, a.b.svc., fd00::1");
+        assert_eq!(Hosts.parse(""), Ok(Vec::new()));
+        for text in ["madang:9090", "http://madang", "a b", "a..b", "[::1]"] {
+            assert!(Hosts.parse(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

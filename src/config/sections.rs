@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use super::amounts::{Bytes, DAY, GIB, HOUR, KIB, MIB, MINUTE, SECOND, Span};
 use super::kinds::{Choice, Count, Kind, Optional};
-use super::network::{Address, Networks, OriginList, Origins};
+use super::network::{Address, Hosts, Networks, OriginList, Origins};
 use super::redis_url::{RedisUrl, Url};
 use super::secret::Secret;
 use super::table::{Setting, settings};
@@ -155,6 +155,12 @@ settings! {
         lease: Duration = "10s", Span(2 * SECOND, 5 * MINUTE);
         /// Time in which a user may be gone and come back without anybody being told.
         debounce: Duration = "3s", Span(100, MINUTE);
+        /// Name of the fleet; nodes that find another fleet under their `redis.prefix` say so. Empty = nothing is
+        /// compared.
+        name: Option<String> = "", Optional(Name(":._/-"));
+        /// Names that lead to the internal listeners of all nodes. A node without Redis looks there, and is not ready
+        /// beside another one; empty = it takes itself for the only one.
+        peers: Vec<String> = "", Hosts;
     }
 
     /// How a node leaves.

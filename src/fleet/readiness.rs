@@ -2,9 +2,11 @@
 //!
 //! Readiness is made of latches: each is set once and stays. So an outage of the broker after the
 //! start leaves a node ready: all nodes see the same outage, and taking them all out of the Service
-//! would turn a degraded chat into none.
+//! would turn a degraded chat into none. The one that can come back is [`Unready::Peers`], which only nodes without
+//! Redis have.
 
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Why a node is not ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +18,13 @@ pub enum Unready {
     Broker = 2,
     /// The node leaves.
     Draining = 4,
+    /// Without Redis there is another node, or it is not known yet that there is none.
+    Peers = 8,
 }
 
 impl Unready {
     /// Every reason.
-    pub const ALL: [Self; 3] = [Self::Starting, Self::Broker, Self::Draining];
+    pub const ALL: [Self; 4] = [Self::Starting, Self::Broker, Self::Draining, Self::Peers];
 
     /// Returns the word in the answer and the log.
     #[must_use]
@@ -29,6 +33,7 @@ impl Unready {
             Self::Starting => "starting",
             Self::Broker => "broker",
             Self::Draining => "draining",
+            Self::Peers => "peers",
         }
     }
 
@@ -39,6 +44,7 @@ impl Unready {
             Self::Starting => "the node has not started to serve",
             Self::Broker => "the broker was not seen since the start",
             Self::Draining => "the node leaves",
+            Self::Peers => "without Redis there can be one node only",
         }
     }
 }
@@ -48,6 +54,8 @@ impl Unready {
 pub struct Readiness {
     /// One bit per reason that holds.
     reasons: AtomicU8,
+    /// What is known about other nodes while [`Unready::Peers`] holds.
+    peers: Mutex<String>,
 }
 
 impl Readiness {
@@ -56,6 +64,7 @@ impl Readiness {
     pub fn new() -> Self {
         Self {
             reasons: AtomicU8::new(Unready::Starting as u8 | Unready::Broker as u8),
+            peers: Mutex::default(),
         }
     }
 
@@ -71,8 +80,34 @@ impl Readiness {
 
     /// Says that the node leaves; it is never ready again.
     pub fn set_draining(&self) {
-        self.reasons
-            .fetch_or(Unready::Draining as u8, Ordering::AcqRel);
+        self.hold(Unready::Draining);
+    }
+
+    /// Says that there is, or may be, a node that this one has nothing in common with, in a sentence for a person.
+    pub fn set_peers(&self, why: &str) {
+        why.clone_into(&mut self.peers.lock().unwrap_or_else(PoisonError::into_inner));
+        self.hold(Unready::Peers);
+    }
+
+    /// Says that no such node stands in the way.
+    pub fn set_alone(&self) {
+        self.clear(Unready::Peers);
+    }
+
+    /// Returns true unless another node stands in the way, or may do so.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        !self.holds(Unready::Peers)
+    }
+
+    /// Returns what is known about other nodes while they stand in the way.
+    #[must_use]
+    pub fn why_peers(&self) -> Option<String> {
+        let why = || {
+            let why = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+            why.clone()
+        };
+        self.holds(Unready::Peers).then(why)
     }
 
     /// Returns true if the node leaves.
@@ -99,6 +134,10 @@ impl Readiness {
 
     fn holds(&self, reason: Unready) -> bool {
         self.reasons.load(Ordering::Acquire) & reason as u8 != 0
+    }
+
+    fn hold(&self, reason: Unready) {
+        self.reasons.fetch_or(reason as u8, Ordering::AcqRel);
     }
 
     fn clear(&self, reason: Unready) {
@@ -131,5 +170,19 @@ mod tests {
         assert_eq!(readiness.check(), Err(vec![Unready::Draining]));
         readiness.set_broker_seen();
         assert!(readiness.is_draining());
+    }
+
+    #[test]
+    fn peers_stand_in_the_way_for_as_long_as_it_is_said() {
+        let readiness = Readiness::new();
+        readiness.set_started();
+        readiness.set_broker_seen();
+        readiness.set_peers("another one");
+        assert_eq!(readiness.check(), Err(vec![Unready::Peers]));
+        assert_eq!(readiness.why_peers().as_deref(), Some("another one"));
+        readiness.set_alone();
+        assert_eq!((readiness.check(), readiness.why_peers()), (Ok(()), None));
+        readiness.set_peers("again");
+        assert!(!readiness.is_alone());
     }
 }

@@ -16,10 +16,12 @@ use crate::broker::memory::{self, MemoryBroker};
 use crate::broker::redis::{self, RedisBroker};
 use crate::broker::{FleetNode, Health, SharedBroker};
 use crate::config::Settings;
-use crate::fleet::Readiness;
+use crate::fleet::peers::Look;
+use crate::fleet::{Readiness, strangers};
 use crate::hub::{Hub, Timing};
 use crate::protocol::NodeId;
 use crate::server::api::keys::{Keys, KeysError};
+use crate::server::internal::Internal;
 use crate::server::{self, Api, Door, Opened, Public};
 use crate::session::{self, Context, Identity, SessionBounds, Stay};
 use crate::telemetry::Metrics;
@@ -53,6 +55,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Node {
     id: NodeId,
+    start: u64,
     address: SocketAddr,
     internal_address: SocketAddr,
     settings: Settings,
@@ -98,6 +101,7 @@ impl Node {
         let shards = std::thread::available_parallelism().map_or(1, usize::from);
         let (hub, idle) = Hub::new(shards);
         let lease = as_lease(&id, &settings);
+        let start = lease.start;
         let broker: SharedBroker = if settings.redis.url.is_some() {
             let options = redis::Options::from(&settings);
             RedisBroker::start(&options, lease, hub.clone(), metrics.clone())?
@@ -125,6 +129,28 @@ impl Node {
             has_key_file,
             readiness.clone(),
         ));
+        if settings.redis.url.is_some() {
+            if let Some(name) = settings.fleet.name.clone() {
+                background.spawn(strangers::watch(
+                    broker.clone(),
+                    name,
+                    settings.redis.prefix.clone(),
+                    settings.fleet.lease,
+                    metrics.clone(),
+                ));
+            }
+        } else if !settings.fleet.peers.is_empty() {
+            let look = Look {
+                node: id.clone(),
+                start,
+                names: settings.fleet.peers.clone(),
+                port: internal_address.port(),
+                readiness: readiness.clone(),
+                metrics: metrics.clone(),
+            };
+            look.begin();
+            background.spawn(look.watch());
+        }
 
         let (stay, told) = watch::channel(Stay::Open);
         let bounds = SessionBounds::new(&settings);
@@ -148,6 +174,7 @@ impl Node {
         background.spawn(api.clone().watch_keys(settings.clone()));
         let mut node = Self {
             id,
+            start,
             address,
             internal_address,
             readiness,
@@ -189,11 +216,14 @@ impl Node {
             options,
             self.stop_public.clone(),
         )));
-        let router = server::internal::router(
-            self.readiness.clone(),
-            self.context.broker.health(),
-            self.context.metrics.clone(),
-        );
+        let router = server::internal::router(Internal {
+            node: self.id.clone(),
+            start: self.start,
+            is_joined: self.settings.redis.url.is_some(),
+            readiness: self.readiness.clone(),
+            health: self.context.broker.health(),
+            metrics: self.context.metrics.clone(),
+        });
         let options = server::Options::internal(&self.settings.server);
         self.listeners.push(tokio::spawn(server::accept::serve(
             internal,
@@ -297,6 +327,7 @@ fn as_lease(id: &NodeId, settings: &Settings) -> FleetNode {
         .unwrap_or_default();
     FleetNode {
         start: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+        fleet: settings.fleet.name.clone().unwrap_or_default(),
         version: crate::VERSION.to_owned(),
         capacity: settings.limits.sessions as u64,
         ..FleetNode::new(id.clone())

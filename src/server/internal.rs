@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `/livez` | 200 as long as the event loop turns; nothing outside the process changes it |
 //! | `/readyz` | 200, or 503 with one reason per line |
+//! | `/node` | who the node is and how it stands with others, for nodes that look for each other |
 //! | `/metrics` | Prometheus text format 0.0.4 |
 
 use std::sync::Arc;
@@ -11,32 +12,48 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
 use tokio::sync::watch;
 
 use crate::broker::Health;
-use crate::fleet::Readiness;
+use crate::fleet::{Peer, Readiness, Standing, peers};
+use crate::protocol::NodeId;
 use crate::telemetry::Metrics;
 
 /// The Prometheus text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// What the internal router tells of.
+#[derive(Clone, Debug)]
+pub struct Internal {
+    /// Name of the node.
+    pub node: NodeId,
+    /// When its process began, in Unix milliseconds.
+    pub start: u64,
+    /// Whether Redis joins it with others.
+    pub is_joined: bool,
+    /// Whether it is ready.
+    pub readiness: Arc<Readiness>,
+    /// How it stands with its broker.
+    pub health: watch::Receiver<Health>,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
+}
+
 /// Makes the internal router.
-pub fn router(
-    readiness: Arc<Readiness>,
-    health: watch::Receiver<Health>,
-    metrics: Arc<Metrics>,
-) -> Router {
+pub fn router(internal: Internal) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(readyz).with_state((readiness, health)))
-        .route("/metrics", get(tell_metrics).with_state(metrics))
+        .route("/readyz", get(readyz))
+        .route(peers::PATH, get(tell_node))
+        .route("/metrics", get(tell_metrics))
+        .with_state(internal)
         .fallback(async || {
             (
                 StatusCode::NOT_FOUND,
-                "here are /livez, /readyz and /metrics\n",
+                "here are /livez, /readyz, /node and /metrics\n",
             )
         })
         .layer(middleware::map_response(no_store))
@@ -48,17 +65,19 @@ async fn no_store(mut response: Response) -> Response {
     response
 }
 
-type Known = (Arc<Readiness>, watch::Receiver<Health>);
-
-async fn readyz(State((readiness, health)): State<Known>) -> impl IntoResponse {
-    match readiness.check() {
+async fn readyz(State(internal): State<Internal>) -> impl IntoResponse {
+    match internal.readiness.check() {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
         Err(reasons) => {
             let lines = reasons
                 .into_iter()
                 .map(|reason| format!("{}: {}\n", reason.as_str(), reason.meaning()));
             let mut page: String = lines.collect();
-            if let Health::Starting(Some(why)) = &*health.borrow() {
+            let broker = match &*internal.health.borrow() {
+                Health::Starting(why) => why.clone(),
+                Health::Up | Health::Down(_) => None,
+            };
+            for why in [broker, internal.readiness.why_peers()].iter().flatten() {
                 page.push_str(why);
                 page.push('\n');
             }
@@ -67,6 +86,19 @@ async fn readyz(State((readiness, health)): State<Known>) -> impl IntoResponse {
     }
 }
 
-async fn tell_metrics(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, METRICS_TYPE)], metrics.render())
+async fn tell_node(State(internal): State<Internal>) -> Json<Peer> {
+    let standing = match (internal.is_joined, internal.readiness.is_alone()) {
+        (true, _) => Standing::Joined,
+        (false, true) => Standing::Alone,
+        (false, false) => Standing::Looking,
+    };
+    Json(Peer {
+        node: internal.node,
+        start: internal.start,
+        standing,
+    })
+}
+
+async fn tell_metrics(State(internal): State<Internal>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, METRICS_TYPE)], internal.metrics.render())
 }

@@ -77,6 +77,9 @@ pub struct Metrics {
     pub broker_evicts: IntGauge,
     /// Rooms with a subscription in the broker.
     pub broker_subscriptions: IntGauge,
+    /// Nodes that should not be there: `peers` beside one without Redis, `prefix` those of another fleet under this
+    /// one's prefix.
+    pub fleet_conflicts: IntGaugeVec,
 }
 
 impl Metrics {
@@ -225,6 +228,17 @@ impl Metrics {
             broker_subscriptions: gauge(
                 "broker_subscriptions",
                 "Rooms with a subscription in the broker",
+            ),
+            fleet_conflicts: add(
+                &own,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "fleet_conflicts",
+                        "Nodes that should not be there, by reason",
+                    ),
+                    &["reason"],
+                )
+                .expect("valid metric"),
             ),
             own,
             process,

@@ -6,14 +6,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::fleet::ask;
+
 /// Time for the whole probe; Kubernetes gives a probe one second and kills at three misses.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// Longest answer that is read.
-const MAX_ANSWER_BYTES: u64 = 16 * 1024;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,30 +33,21 @@ pub async fn run(internal: SocketAddr, probe: Probe) -> Result<(), String> {
         Probe::Ready => "/readyz",
         Probe::Live => "/livez",
     };
-    let answer = timeout(TIMEOUT, ask(internal, path)).await.map_err(|_| {
+    let answer = timeout(TIMEOUT, async {
+        let stream = connect(internal).await?;
+        ask::get_over(stream, internal, path).await
+    })
+    .await
+    .map_err(|_| {
         format!(
             "{internal}{path} gives no answer within {} s",
             TIMEOUT.as_secs()
         )
     })??;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    match head.split(' ').nth(1) {
-        Some("200") => Ok(()),
-        Some(status) => Err(format!("{path} answers {status}: {}", body.trim())),
-        None => Err(format!("{internal}{path} does not speak HTTP")),
+    match answer.status {
+        200 => Ok(()),
+        status => Err(format!("{path} answers {status}: {}", answer.body.trim())),
     }
-}
-
-/// Sends one request and returns the whole answer.
-async fn ask(internal: SocketAddr, path: &str) -> Result<String, String> {
-    let mut stream = connect(internal).await?;
-    let failed = |error| format!("{internal}{path} breaks off: {error}");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.map_err(failed)?;
-    let mut answer = Vec::new();
-    let mut limited = stream.take(MAX_ANSWER_BYTES);
-    limited.read_to_end(&mut answer).await.map_err(failed)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// Reaches a listener from the same machine.

@@ -92,7 +92,7 @@ def settings() -> list[str]:
 # Those that follow from the rest of the values.
 OF_THE_CHART = {
     "server.listen", "server.internal_listen", "redis.url", "redis.username", "redis.password_file", "redis.ca_file",
-    "redis.prefix", "api.keys_file", "identity.key_file",
+    "redis.prefix", "api.keys_file", "identity.key_file", "fleet.peers",
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chart import Rendered, render
+from chart import Rendered, render, selects
 
 
 def is_scaled_by_others(rendered: Rendered) -> bool:
@@ -95,3 +95,24 @@ def test_without_redis_there_is_one_pod_at_a_time() -> None:
     assert rendered.deployment["spec"]["strategy"] == {"type": "Recreate", "rollingUpdate": None}
     assert not rendered.redis
     assert "MADANG_REDIS__URL" not in rendered.variables(rendered.chat_container)
+
+
+def test_pods_without_redis_find_each_other_ready_or_not() -> None:
+    rendered = render("default", "redis.enabled=false", "replicaCount=1")
+    variables = rendered.variables(rendered.chat_container)
+    service = rendered.named("Service", variables["MADANG_FLEET__PEERS"])
+    assert service and service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["publishNotReadyAddresses"] is True
+    assert selects(service["spec"]["selector"], rendered.chat.labels)
+    assert "MADANG_FLEET__PEERS" not in render().variables(render().chat_container)
+
+
+def test_fleets_have_different_names() -> None:
+    names = set()
+    for namespace, release in (("yard", "one"), ("yard", "other"), ("garden", "one"), ("n" * 63, "r" * 53)):
+        rendered = render(namespace=namespace, release=release)
+        names.add(rendered.variables(rendered.chat_container)["MADANG_FLEET__NAME"])
+    assert {"yard/one", "yard/other", "garden/one"} < names
+    assert max(map(len, names)) == 64, "the program takes no more"
+    own = render("default", "settings.fleet.name=blue")
+    assert own.variables(own.chat_container)["MADANG_FLEET__NAME"] == "blue"

@@ -27,6 +27,14 @@ def test_it_reaches_the_service_by_its_name(rendered: Rendered) -> None:
                 assert service and int(port or 80) in {it["port"] for it in service["spec"]["ports"]}
 
 
+def test_it_reads_the_metrics_of_every_pod(rendered: Rendered) -> None:
+    (args,) = [it.spec["args"] for it in rendered.containers if "selftest" in it.spec.get("args", [])]
+    host, _, port = args[args.index("--internal") + 1].partition(":")
+    service = rendered.named("Service", host)
+    assert service and service["spec"]["clusterIP"] == "None", "only a headless Service leads to each pod"
+    assert int(port) in {it["port"] for it in service["spec"]["ports"]}
+
+
 def test_it_expects_no_more_nodes_than_there_are(rendered: Rendered) -> None:
     for pod in rendered.pods:
         for container in pod.containers:

@@ -77,6 +77,7 @@ impl Desk {
     async fn start(&mut self) {
         let mut settings = settings();
         settings.limits = Settings::default().limits;
+        settings.fleet.name = Some("chat/madang".to_owned());
         settings.api.keys_file = Some(self.directory.path().join("keys.toml"));
         let cluster = Cluster::memory_with(1, settings).await;
         let mut people = Vec::new();

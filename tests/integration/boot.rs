@@ -1,31 +1,10 @@
 //! The program itself: what it says of settings that cannot work, how it starts, and how it ends.
 
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
 
+use crate::support::eventually;
+use crate::support::program::{Running, run, stderr};
 use crate::support::redis::{RedisOptions, RedisServer};
-use crate::support::{PATIENCE, eventually};
-
-/// Returns the program with only these variables, listening on free ports unless they say otherwise.
-fn madang(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
-    command.args(arguments).env_clear();
-    command
-        .env("MADANG_SERVER__LISTEN", "127.0.0.1:0")
-        .env("MADANG_SERVER__INTERNAL_LISTEN", "127.0.0.1:0");
-    command.env("MADANG_LOG__FORMAT", "json");
-    command.envs(variables.iter().copied());
-    command
-}
-
-fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    madang(arguments, variables).output().unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
 
 #[test]
 fn all_faults_of_the_settings_are_told_at_once() {
@@ -174,76 +153,4 @@ async fn check_prints_the_settings_with_their_origin_and_what_redis_allows() {
     let redis = RedisServer::start().await;
     let output = run(&["check"], &[("MADANG_REDIS__URL", &redis.url())]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-}
-
-/// A running program and its log.
-struct Running {
-    child: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Running {
-    /// Starts the program and waits until it serves.
-    async fn start(variables: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let errors = log.try_clone().unwrap();
-        let child = madang(&[], variables)
-            .stdout(Stdio::from(log))
-            .stderr(Stdio::from(errors))
-            .spawn()
-            .unwrap();
-        let running = Self { child, folder };
-        eventually("the program serves", || async {
-            running.log().contains("madang serves")
-        })
-        .await;
-        running
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(Path::new(self.folder.path()).join("log")).unwrap()
-    }
-
-    /// Returns a field of the line that tells that it serves.
-    fn value(&self, field: &str) -> String {
-        let log = self.log();
-        let line = log
-            .lines()
-            .find(|line| line.contains("madang serves"))
-            .unwrap();
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        line[field].as_str().unwrap().to_owned()
-    }
-
-    /// Sends a signal and returns the exit code.
-    async fn end(mut self, signal: &str) -> Option<i32> {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([&format!("-{signal}"), &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let begun = std::time::Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "still running after {PATIENCE:?}: {}",
-                self.log()
-            );
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
-    }
 }

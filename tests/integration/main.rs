@@ -18,5 +18,7 @@ mod broker;
 mod chat;
 /// Many sessions at once.
 mod many;
+/// Nodes that should not be there.
+mod neighbors;
 /// What happens to a room when its Redis dies, forgets, is rewound or says nothing.
 mod redis_faults;

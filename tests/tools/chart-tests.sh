@@ -8,9 +8,12 @@ cd "$(dirname "$0")/../.."
 target=$(realpath "${CARGO_TARGET_DIR:-target}")
 export MADANG_BINARY=${MADANG_BINARY:-$target/debug/madang}
 export HELM=${HELM:-$target/tools/helm}
+export CHECKOV=${CHECKOV:-$target/tools/checkov/bin/checkov}
 
-if [[ ! -x $HELM || ! -x $target/tools/python/bin/kubernetes-validate ]]; then
-  echo "helm or kubernetes-validate is missing: make setup installs both" >&2
-  exit 1
-fi
+for tool in "$HELM" "$CHECKOV" "$target/tools/python/bin/kubernetes-validate"; do
+  if [[ ! -x $tool ]]; then
+    echo "${tool##*/} is missing: make setup installs it" >&2
+    exit 1
+  fi
+done
 "$target/tools/python/bin/pytest" -q tests/chart "$@"

@@ -67,9 +67,10 @@ fetch_promtool() {
   rm -rf "$scratch"
 }
 
+# Installs a list of Python packages into an environment of its own, unless that was done.
 install_python_packages() {
-  local python=$tools/python list=tests/tools/requirements.txt
-  if [[ -x $python/bin/schemathesis && $python/installed -nt $list ]]; then
+  local python=$1 list=$2
+  if [[ $python/installed -nt $list ]]; then
     return
   fi
   echo "setup: pip install of $list into $python"
@@ -110,7 +111,8 @@ install_packages
 [[ $(node --version) =~ ^v([0-9]+) ]] && ((BASH_REMATCH[1] >= 20)) ||
   fail "node is $(node --version), the page's tests need 20 or later"
 fetch_promtool
-install_python_packages
+install_python_packages "$tools/python" tests/tools/requirements.txt
+install_python_packages "$tools/checkov" tests/tools/checkov.txt
 install_node_packages tests/web
 install_node_packages tests/chart
 unpack_helm

@@ -169,6 +169,15 @@ was at the last upgrade, so that kubectl scale is respected; the annotation reme
 {{- .Values.redis.prefix | default $made -}}
 {{- end -}}
 
+{{/* The name of the fleet, by which nodes tell their own from another one under the same prefix; 64 bytes at most. */}}
+{{- define "madang.fleetName" -}}
+{{- $made := printf "%s/%s" (include "madang.namespace" .) .Release.Name -}}
+{{- if gt (len $made) 64 -}}
+{{- $made = printf "%s-%s" (trunc 55 $made) (sha256sum $made | trunc 8) -}}
+{{- end -}}
+{{- $made -}}
+{{- end -}}
+
 {{/* The Secret with the password of Redis; empty if there is none. */}}
 {{- define "madang.passwordSecret" -}}
 {{- $broker := include "madang.broker" . -}}
@@ -216,9 +225,14 @@ was at the last upgrade, so that kubectl scale is respected; the annotation reme
 
 {{/* The variables of the settings, as a map. */}}
 {{- define "madang.settings" -}}
-{{- $vars := dict "MADANG_REDIS__PREFIX" (include "madang.prefix" .) -}}
+{{- $vars := dict "MADANG_FLEET__NAME" (include "madang.fleetName" .) -}}
 {{- $broker := include "madang.broker" . -}}
-{{- if eq $broker "memory" }}{{ $vars = dict }}{{ end -}}
+{{- if eq $broker "memory" -}}
+{{- /* Where a pod finds out that somebody has scaled what cannot be scaled. */}}
+{{- $_ := set $vars "MADANG_FLEET__PEERS" (printf "%s-internal" (include "madang.fullname" .)) -}}
+{{- else -}}
+{{- $_ := set $vars "MADANG_REDIS__PREFIX" (include "madang.prefix" .) -}}
+{{- end -}}
 {{- if eq $broker "chart" -}}
 {{- $_ := set $vars "MADANG_REDIS__URL" (printf "redis://%s-redis:6379" (include "madang.fullname" .)) -}}
 {{- $_ := set $vars "MADANG_REDIS__USERNAME" "madang" -}}

@@ -134,6 +134,14 @@ impl RedisBroker {
     }
 }
 
+/// Reads which nodes hold a lease, for who has a link and no node.
+///
+/// # Errors
+/// [`Unavailable`] as for [`Broker::fleet`].
+pub(crate) async fn fleet(link: &Link) -> Result<Vec<FleetNode>, Unavailable> {
+    lease::fleet(link).await
+}
+
 impl Broker for RedisBroker {
     fn publish(&self, publish: Publish) {
         self.publisher.publish(publish);

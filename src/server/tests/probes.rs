@@ -3,12 +3,19 @@
 use super::*;
 use crate::broker::Health;
 use crate::fleet::Readiness;
-use crate::server::internal;
+use crate::server::internal::{self, Internal};
 use crate::tools::healthcheck::{self, Probe};
 
 fn start(readiness: &Arc<Readiness>) -> Served {
     let (_, health) = tokio::sync::watch::channel(Health::Up);
-    let router = internal::router(Arc::clone(readiness), health, Arc::new(Metrics::new()));
+    let router = internal::router(Internal {
+        node: NodeId::parse("n1").unwrap(),
+        start: 7,
+        is_joined: false,
+        readiness: Arc::clone(readiness),
+        health,
+        metrics: Arc::new(Metrics::new()),
+    });
     Served::start(router, Options::internal(&Settings::default().server))
 }
 
@@ -39,6 +46,29 @@ async fn a_node_is_alive_at_once_and_ready_from_start_and_broker_until_it_leaves
         .await
         .unwrap_err();
     assert_eq!(fault, "/readyz answers 503: draining: the node leaves");
+}
+
+#[tokio::test]
+async fn a_node_says_who_it_is_and_who_stands_in_its_way() {
+    let readiness = Arc::new(Readiness::new());
+    let served = start(&readiness);
+    let standing = async || served.get("/node").await.text().to_owned();
+    assert_eq!(
+        standing().await,
+        r#"{"node":"n1","start":7,"standing":"alone"}"#
+    );
+    readiness.set_started();
+    readiness.set_broker_seen();
+    readiness.set_peers("n2 at 10.0.0.2 serves");
+    assert_eq!(
+        standing().await,
+        r#"{"node":"n1","start":7,"standing":"looking"}"#
+    );
+    let unready = served.get("/readyz").await;
+    assert_eq!(
+        unready.text(),
+        "peers: without Redis there can be one node only\nn2 at 10.0.0.2 serves\n"
+    );
 }
 
 #[tokio::test]

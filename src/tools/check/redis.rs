@@ -9,10 +9,12 @@ use redis::{RedisError, RedisResult};
 use super::found::{self, Info};
 use super::report::Report;
 use super::rights::{self, Lacks};
+use crate::broker::redis::fleet;
 use crate::broker::redis::link::Link;
 use crate::broker::redis::options::Options;
 use crate::broker::redis::wire::Wire;
 use crate::config::Settings;
+use crate::fleet::strangers;
 use crate::telemetry::Metrics;
 
 /// Round trips of which the median is told.
@@ -80,7 +82,19 @@ async fn look(
     };
     report.fact("rights", format!("{rights}, as user {user}"));
     report.faults.extend(faults);
+    look_for_nodes(settings, link, report).await;
     Ok(())
+}
+
+/// Looks who has the same part of Redis; without the rights that takes, those are the fault.
+async fn look_for_nodes(settings: &Settings, link: &Link, report: &mut Report) {
+    let Ok(nodes) = fleet(link).await else {
+        return;
+    };
+    report.fact("nodes", nodes.len().to_string());
+    let own = settings.fleet.name.as_deref().unwrap_or_default();
+    let strangers = strangers::sentences(&nodes, own, &settings.redis.prefix);
+    report.faults.extend(strangers);
 }
 
 /// Returns the median of a few round trips.

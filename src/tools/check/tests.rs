@@ -71,6 +71,23 @@ async fn a_redis_as_it_should_be_has_no_fault() {
 }
 
 #[tokio::test]
+async fn another_fleet_under_the_prefix_is_a_fault() {
+    let server = RedisServer::start();
+    let mut settings = settings(&server);
+    settings.fleet.name = Some("yard/one".to_owned());
+    for (id, fleet) in [("l1", "yard/one"), ("l2", "yard/two")] {
+        let record = format!(r#"{{"node":"node-{id}","fleet":"{fleet}"}}"#);
+        server.run(&["SET", &format!("madang:lease:{id}"), &record]);
+        server.run(&["SADD", "madang:leases", id]);
+    }
+    let report = ask(&settings).await;
+    assert_eq!(fact(&report, "nodes"), "2");
+    let fault = fault(&report);
+    assert!(fault.contains("yard/two (node-l2)"), "{fault}");
+    assert!(fault.contains("set another redis.prefix"), "{fault}");
+}
+
+#[tokio::test]
 async fn a_check_leaves_nothing_behind() {
     let server = RedisServer::start();
     ask(&settings(&server)).await;

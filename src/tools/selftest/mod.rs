@@ -1,9 +1,11 @@
 //! `madang selftest`: two people talk through a fleet, from outside, as their pages would.
 //!
 //! It opens sessions until two of them are on different nodes, has one say something and the other hear it, cuts a
-//! session and lets it catch up on another one, and sends a message twice. It prints a line for each step and leaves
-//! nothing behind but a few messages in a room with a random name, which expire with it. `helm test` runs it.
+//! session and lets it catch up on another one, and sends a message twice; then it reads the metrics of the nodes, which
+//! must have counted that. It prints a line for each step and leaves nothing behind but a few messages in a room with a
+//! random name, which expire with it. `helm test` runs it.
 
+mod counted;
 mod person;
 #[cfg(test)]
 mod tests;
@@ -12,15 +14,21 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::dial;
 use crate::protocol::Key;
+use counted::Counted;
 use person::Person;
 
-/// Time for the whole test.
+/// Time for the whole test, once its sessions are open.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Sessions that are opened at most to meet as many nodes as asked for.
-const MAX_DIALS: usize = 40;
+/// Sessions that are opened in one go to meet as many nodes as asked for.
+const DIALS: usize = 40;
+/// Time between two tries to meet nodes that are not there yet.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Messages that are missed and caught up with.
 const MISSED: u64 = 5;
+/// Messages that are accepted in all, the one that is sent twice counting once.
+const ACCEPTED: u64 = MISSED + 3;
 
 /// What is tested.
 #[derive(Clone, Debug)]
@@ -29,6 +37,10 @@ pub struct Options {
     pub url: String,
     /// On how many nodes sessions must meet: 2, or 1 where there is one node only.
     pub nodes: usize,
+    /// How long nodes may take to be there: after an installation they start.
+    pub patience: Duration,
+    /// Host and port that lead to the internal listeners of all nodes, whose metrics are then read too.
+    pub internal: Option<String>,
 }
 
 /// Runs the test.
@@ -36,19 +48,27 @@ pub struct Options {
 /// # Errors
 /// What did not work, one sentence for a person.
 pub async fn run(options: &Options) -> Result<(), String> {
-    let story = tokio::time::timeout(TIMEOUT, play(options));
+    let mut step = Step::begin();
+    let (ann, ben) = meet(options).await?;
+    step.done(&format!("sessions on {} and {}", ann.node, ben.node));
+    let story = tokio::time::timeout(TIMEOUT, play(options, ann, ben, step));
     story
         .await
         .unwrap_or_else(|_| Err(format!("not done after {} s", TIMEOUT.as_secs())))
 }
 
-async fn play(options: &Options) -> Result<(), String> {
+async fn play(
+    options: &Options,
+    mut ann: Person,
+    mut ben: Person,
+    mut step: Step,
+) -> Result<(), String> {
     // In the spelling that nodes give it back in.
     let room = format!("selftest {}", Key::random()).to_lowercase();
-    let mut step = Step::begin();
-
-    let (mut ann, mut ben) = meet(options).await?;
-    step.done(&format!("sessions on {} and {}", ann.node, ben.node));
+    let before = match &options.internal {
+        Some(internal) => Some(Counted::read(internal).await?),
+        None => None,
+    };
 
     ann.join(&room, None).await?;
     ben.join(&room, None).await?;
@@ -92,21 +112,49 @@ async fn play(options: &Options) -> Result<(), String> {
         return Err(format!("a message was delivered twice: {end}"));
     }
     step.done("a message sent twice is there once");
+
+    if let (Some(internal), Some(before)) = (&options.internal, before) {
+        let after = Counted::read(internal).await?;
+        after.check(&before, options.nodes, ACCEPTED)?;
+        step.done(&format!("the metrics of {after} say so"));
+    }
     Ok(())
 }
 
 /// Opens sessions until there are two on different nodes, if so many are asked for.
+///
+/// What fails is tried again while patience lasts: a new installation has neither all its nodes nor all its routes.
 async fn meet(options: &Options) -> Result<(Person, Person), String> {
+    dial::address(&options.url)?;
+    let until = Instant::now() + options.patience;
+    let mut told = String::new();
+    loop {
+        let fault = match tokio::time::timeout(TIMEOUT, try_meet(options)).await {
+            Ok(Ok(pair)) => return Ok(pair),
+            Ok(Err(fault)) => fault,
+            Err(_) => format!("{} opens no session in time", options.url),
+        };
+        if Instant::now() + PAUSE > until {
+            return Err(fault);
+        }
+        if fault != told {
+            println!("waiting: {fault}");
+            told = fault;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn try_meet(options: &Options) -> Result<(Person, Person), String> {
     let ann = Person::open(&options.url, "Ann", None).await?;
-    for _ in 0..MAX_DIALS {
+    for _ in 0..DIALS {
         let ben = Person::open(&options.url, "Ben", None).await?;
         if options.nodes < 2 || ben.node != ann.node {
             return Ok((ann, ben));
         }
     }
     Err(format!(
-        "{MAX_DIALS} sessions were all on {}; if there is only one node, say --nodes 1",
-        ann.node
+        "{DIALS} sessions were all on one node; if there is only one, say --nodes 1"
     ))
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod page;
+pub(crate) mod program;
 pub(crate) mod redis;
 pub(crate) mod screen;
 

@@ -2,10 +2,15 @@
 //!
 //! It listens on a free loopback port, keeps its files in a directory that goes with it, and dies with the value. It
 //! can be stopped, continued, killed and started again where it was.
+//!
+//! With the variable `MADANG_TEST_REDIS`, a directory, it is configured by the files `redis.conf` and `users.acl` in
+//! there, and nodes are the user `madang` with the password in the file `password`. So the chart's tests run the suite
+//! on the Redis that the chart renders, with no right but those of its chat user.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -66,6 +71,19 @@ impl RedisServer {
 
     /// Returns the value of the setting `redis.url` for this server, with the password if it has one.
     pub(crate) fn url(&self) -> String {
+        match configured(&self.options) {
+            Some(files) => {
+                let password = std::fs::read_to_string(files.join("password"))
+                    .expect("a configured Redis has a password");
+                let password = encoded(password.trim());
+                format!("redis://madang:{password}@127.0.0.1:{}", self.port)
+            }
+            None => self.own_url(),
+        }
+    }
+
+    /// Returns the address at which a test may do everything.
+    fn own_url(&self) -> String {
         match &self.options.password {
             Some(password) => format!("redis://:{}@127.0.0.1:{}", encoded(password), self.port),
             None => format!("redis://127.0.0.1:{}", self.port),
@@ -103,7 +121,7 @@ impl RedisServer {
 
     /// Opens a connection of the test's own.
     pub(crate) async fn open(&self) -> RedisResult<MultiplexedConnection> {
-        redis::Client::open(self.url())?
+        redis::Client::open(self.own_url())?
             .get_multiplexed_async_connection()
             .await
     }
@@ -183,8 +201,19 @@ fn free_port() -> u16 {
         .port()
 }
 
+/// Returns where the files are that configure the server, unless it has a password of the test's own.
+fn configured(options: &RedisOptions) -> Option<PathBuf> {
+    let directory = std::env::var_os("MADANG_TEST_REDIS")?;
+    options.password.is_none().then(|| directory.into())
+}
+
 fn spawn(port: u16, directory: &TempDir, options: &RedisOptions) -> Child {
     let mut command = Command::new("redis-server");
+    if let Some(files) = configured(options) {
+        command.arg(files.join("redis.conf"));
+        command.args([OsString::from("--aclfile"), files.join("users.acl").into()]);
+        command.args(["--appendonly", "no"]);
+    }
     command.args([
         "--bind",
         "127.0.0.1",
