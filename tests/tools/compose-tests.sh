@@ -33,8 +33,12 @@ remove_group() {
 compgen -G '/sys/fs/cgroup/*/libpod_parent' >/dev/null || compgen -G /sys/fs/cgroup/libpod_parent >/dev/null ||
   trap remove_group EXIT
 
+# shellcheck disable=SC2016  # The inner shell expands it.
 unshare --net --mount --pid --fork --kill-child --mount-proc bash -euo pipefail -c '
   mount -t tmpfs tmpfs /run
+  # Podman does this at its first container and leaves it so.
+  mkdir /run/netns
+  mount --bind --make-rshared /run/netns /run/netns
   ip link set lo up
   # Not in the place of this process, the first one: it takes in orphans, which pytest would not.
   "$0" "$@" || exit $?
