@@ -4,8 +4,12 @@
 set -euo pipefail
 
 # podman runs the compose file: runc starts its containers, netavark and aardvark-dns give them networks and names.
-# buildah and debootstrap make the images.
-packages=(podman runc netavark aardvark-dns iptables iproute2 buildah debootstrap)
+# buildah and debootstrap make the images. etcd, containerd and the network plugins are what Kubernetes stands on.
+packages=(
+  podman runc netavark aardvark-dns iptables iproute2
+  buildah debootstrap
+  etcd-server containerd containernetworking-plugins
+)
 
 fail() {
   echo "setup-cluster: $1" >&2
