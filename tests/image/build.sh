@@ -83,11 +83,12 @@ bases() {
   rm -rf "$debian" "$runtime"
   debootstrap --variant=minbase --include=gcc,libc6-dev,ca-certificates bookworm "$debian" >"$out/debootstrap.log" 2>&1 ||
     { tail -n 20 "$out/debootstrap.log" >&2; return 1; }
-  rm -rf "$debian"/var/cache/apt/archives/*.deb "$debian/dev"
+  rm -rf "$debian"/var/cache/apt/archives/*.deb "${debian:?}/dev"
   mkdir -p "$debian/dev"
   image - localhost/build-base "$debian" --env PATH=/usr/local/rust/bin:/usr/bin:/bin --env CARGO_HOME=/usr/local/cargo
 
-  local triplet=$(uname -m)-linux-gnu loader
+  local triplet loader
+  triplet=$(uname -m)-linux-gnu
   loader=$(cd "$debian" && find lib64/ lib/ -maxdepth 1 -name 'ld-linux-*' | head -n 1)
   mkdir -p "$runtime"/{etc/ssl/certs,tmp,"lib/$triplet"} "$runtime/$(dirname "$loader")"
   chmod 1777 "$runtime/tmp"
