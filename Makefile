@@ -80,6 +80,32 @@ test-api: build-tests ## The HTTP API against its OpenAPI document
 test-chart: build-tests ## The Helm chart: rendered, checked and its Redis started, without a cluster
 	tests/tools/chart-tests.sh
 
+# -- Test on a cluster
+
+.PHONY: image
+image: need-cargo ## The images that the tests run, without a container engine (root, Debian)
+	tests/tools/setup-cluster.sh
+	tests/image/build.sh
+
+.PHONY: cluster-up
+cluster-up: setup ## Two nodes of upstream Kubernetes on this machine (root, Debian)
+	tests/tools/setup-cluster.sh
+	tests/cluster/build-node.sh
+	tests/image/build.sh
+	python3 tests/cluster/machine up
+
+.PHONY: cluster-down
+cluster-down: ## Ends them, and leaves nothing but what was built
+	python3 tests/cluster/machine down
+
+.PHONY: test-cluster
+test-cluster: setup build-tests ## The chart's whole story on the cluster of KUBECONFIG, or on those two nodes
+	tests/cluster/test.sh full
+
+.PHONY: test-cluster-short
+test-cluster-short: setup build-tests ## Half of it: install, scale, upgrade, rollout, kill, node drain
+	tests/cluster/test.sh short
+
 # -- Check
 
 .PHONY: lint

@@ -38,7 +38,10 @@ image() {
   local file=$1 name=$2 root=$3 container
   shift 3
   container=$(buildah from scratch)
-  buildah copy -q "$container" "$root" / >/dev/null
+  # As an archive: a directory would lose its owners.
+  tar -C "$root" -cf "$root.tar" .
+  buildah add -q "$container" "$root.tar" / >/dev/null
+  rm "$root.tar"
   buildah config "$@" "$container"
   buildah commit -q --rm "$container" "$name" >/dev/null
   [[ $file == - ]] || archive "$file" "$name"

@@ -100,7 +100,7 @@ def upgrade(story: Story) -> None:
             text = (chart / "Chart.yaml").read_text()
             bumped = [f"{line.split(':')[0]}: {VERSIONS[1]}" if line.startswith(("version:", "appVersion:")) else line for line in text.splitlines()]
             (chart / "Chart.yaml").write_text("\n".join(bumped) + "\n")
-            story.space.helm("upgrade", "madang", str(chart), "--reuse-values")
+            story.space.helm("upgrade", "madang", str(chart), "--reset-then-reuse-values")
             story.settle()
         images = {pod["spec"]["containers"][0]["image"] for pod in story.space.pods()}
         if images != {f"registry.example.com/madang:{VERSIONS[1]}"}:
@@ -138,11 +138,11 @@ def restart(story: Story) -> None:
 
 def restart_in_small_steps(story: Story) -> None:
     with story.telling.step("rollout restart with room for one pod only"):
-        story.space.helm("upgrade", "madang", "helm/madang", "--reuse-values", "--set", "rollout.maxSurge=1")
+        story.space.helm("upgrade", "madang", "helm/madang", "--reset-then-reuse-values", "--set", "rollout.maxSurge=1")
         story.settle(400)
         story.space.kubectl("rollout", "restart", "deployment", "madang")
         story.settle(400)
-        story.space.helm("upgrade", "madang", "helm/madang", "--reuse-values", "--set", "rollout.maxSurge=100%")
+        story.space.helm("upgrade", "madang", "helm/madang", "--reset-then-reuse-values", "--set", "rollout.maxSurge=100%")
         story.settle(400)
 
 
@@ -275,7 +275,7 @@ def explain_what_is_wrong(story: Story) -> None:
         eventually("the log names the setting", lambda: any("redis.password_file" in other.kubectl("logs", pod["metadata"]["name"]) for pod in other.pods()), 60)
         if other.ready() or other.restarts():
             raise Failed("a pod is ready or was restarted with a wrong password")
-        other.helm("upgrade", "madang", "helm/madang", "--reuse-values", "--set", "image.tag=none")
+        other.helm("upgrade", "madang", "helm/madang", "--reset-then-reuse-values", "--set", "image.tag=none")
         eventually("the events name the image", lambda: "registry.example.com/madang:none" in other.kubectl("get", "events"), 90)
         other.helm("uninstall", "madang")
         run("kubectl", "delete", "namespace", other.name)
@@ -285,7 +285,7 @@ def share_a_redis(story: Story) -> None:
     with story.telling.step("two releases on one Redis; nothing crosses"):
         rules = json.loads(story.space.kubectl("get", "configmap", "madang-redis", "-o", "json"))["data"]["chat.acl"]
         user = f"user second on #{hashlib.sha256(b'of the second').hexdigest()} {rules.replace('chat:madang', 'chat-second:madang')}"
-        story.space.helm("upgrade", "madang", "helm/madang", "--reuse-values", "--set-json", f"redis.extraUsers={json.dumps([user])}")
+        story.space.helm("upgrade", "madang", "helm/madang", "--reset-then-reuse-values", "--set-json", f"redis.extraUsers={json.dumps([user])}")
         eventually("Redis knows the second user", lambda: "took over" in story.space.kubectl("logs", "madang-redis-0", "-c", "redis"), 90)
         second = Namespace("chat-second")
         apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": second.name}})
