@@ -15,6 +15,7 @@ import yaml
 
 CHART = Path(__file__).resolve().parent
 PROGRAM = CHART.parent.parent / "README.md"
+DURATION = "^([0-9]+ ?(ms|s|m|h|d) ?)*$"
 BEGIN, END = "<!-- values -->\n", "<!-- /values -->\n"
 # What the chart sets by itself.
 OWNED = {
@@ -74,16 +75,31 @@ def required(properties):
     return [key for key, schema in properties.items() if "null" not in schema["type"]]
 
 
+def setting_schema(name, allowed):
+    """Returns the schema of a setting, from the words in which the program says what it takes; empty is its default."""
+    if match := re.fullmatch(r"a whole number from (\d+) to (\d+)", allowed):
+        bounds = {"minimum": int(match[1]), "maximum": int(match[2])}
+        return {"type": ["integer", "string", "null"], "pattern": "^[0-9]*$", **bounds}
+    if allowed.startswith("a size from "):
+        return {"type": ["integer", "string", "null"], "pattern": "^([0-9]+ *(KiB|MiB|GiB)?)?$", "minimum": 0}
+    if match := re.fullmatch(r"one of (.*)", allowed):
+        return {"enum": [*match[1].split(", "), "", None]}
+    if allowed.startswith("a duration from "):
+        # Those of the section drain are computed with, and have a sentence of their own.
+        return {"type": ["string", "null"]} | ({} if name.startswith("drain.") else {"pattern": DURATION})
+    if allowed.startswith("a list of "):
+        return {"type": ["string", "array", "null"], "items": {"type": "string"}}
+    return {"type": ["string", "integer", "null"]}
+
+
 def settings_schema():
     """Returns the schema of `settings`, from the table of settings of the program."""
     sections = {}
-    for name, meaning in re.findall(r"^\| `(\w+\.\w+)`<br>`MADANG_\w+` \|[^|]*\| (.*?) \|", PROGRAM.read_text(), re.M):
+    row = r"^\| `(\w+\.\w+)`<br>`MADANG_\w+` \|[^|]*\| (.*?) \| (.*) \|$"
+    for name, meaning, allowed in re.findall(row, PROGRAM.read_text(), re.M):
         if name not in OWNED:
             section, key = name.split(".")
-            kinds = ["string", "integer", "array", "null"]
-            sections.setdefault(section, {})[key] = {
-                "description": meaning, "type": kinds, "items": {"type": "string"},
-            }
+            sections.setdefault(section, {})[key] = {"description": meaning} | setting_schema(name, allowed)
     if not sections:
         sys.exit("README.md of the program has no table of settings")
     return {

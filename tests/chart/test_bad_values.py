@@ -20,6 +20,13 @@ WRONG = [
     ("service.port=70000", "at '/service/port': maximum: got 70,000, want 65,535"),
     ("podSecurityContext.runAsUser=0", "at '/podSecurityContext/runAsUser'"),
     ("rollout.maxSurge=much", "at '/rollout/maxSurge'"),
+    ("settings.limits.text=lots", "at '/settings/limits/text': 'lots' does not match pattern '^[0-9]*$'"),
+    ("settings.limits.rooms=0", "at '/settings/limits/rooms': minimum: got 0, want 1"),
+    ("settings.limits.frame_bytes=1kB", "at '/settings/limits/frame_bytes': '1kB' does not match pattern"),
+    ("settings.history.keep=1y", "at '/settings/history/keep': '1y' does not match pattern"),
+    ("settings.history.keep=60", "at '/settings/history/keep': got number, want null or string"),
+    ("settings.log.format=xml", "at '/settings/log/format': value must be one of 'auto', 'text', 'json'"),
+    ("settings.chat.rooms=1", "at '/settings': additional properties 'chat' not allowed"),
 ]
 
 MEMORY = "redis.enabled=false"

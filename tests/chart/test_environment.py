@@ -84,9 +84,10 @@ def test_the_ports_are_those_that_the_program_listens_on(rendered: Rendered) -> 
     assert internal.endswith(f":{ports['internal']}")
 
 
-def settings() -> list[str]:
-    """Every setting of the program as section.key, from the table that is compared with the code."""
-    return re.findall(r"(?m)^\| `([a-z]+\.[a-z_]+)`<br>", (ROOT / "README.md").read_text())
+def settings() -> dict[str, str]:
+    """Every setting of the program as section.key with its default, from the table that is compared with the code."""
+    row = r"(?m)^\| `([a-z]+\.[a-z_]+)`<br>`\w+` \| `?([^|`]*)`? \|"
+    return {name: "" if default == "empty" else default for name, default in re.findall(row, (ROOT / "README.md").read_text())}
 
 
 # Those that follow from the rest of the values.
@@ -97,12 +98,12 @@ OF_THE_CHART = {
 
 
 def test_every_other_setting_can_be_set() -> None:
-    names = [it for it in settings() if it not in OF_THE_CHART]
-    assert len(names) > 30
-    rendered = render("default", *(f"settings.{name}=7s" for name in names))
+    values = {name: default or "text" for name, default in settings().items() if name not in OF_THE_CHART}
+    assert len(values) > 30
+    rendered = render("default", *(f"settings.{name}={value}" for name, value in values.items()))
     variables = rendered.variables(rendered.chat_container)
-    for name in names:
-        assert variables[f"MADANG_{name.upper().replace('.', '__')}"] == "7s"
+    for name, value in values.items():
+        assert variables[f"MADANG_{name.upper().replace('.', '__')}"] == value
 
 
 @pytest.mark.parametrize("name", sorted(OF_THE_CHART) + ["limits.no_such_thing", "nothing.text"])
@@ -111,11 +112,16 @@ def test_no_setting_is_set_behind_the_back_of_the_chart(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [("1000000", "1000000"), ("0", "0"), ("{10.0.0.0/8,fd00::/8}", "10.0.0.0/8,fd00::/8")]
+    ("name", "value", "text"),
+    [
+        ("limits.sessions", "1000000", "1000000"),
+        ("limits.sessions", "0", "0"),
+        ("server.trusted_proxies", "{10.0.0.0/8,fd00::/8}", "10.0.0.0/8,fd00::/8"),
+    ],
 )
-def test_values_reach_the_program_as_they_were_written(value: str, text: str) -> None:
-    rendered = render("default", f"settings.limits.sessions={value}")
-    assert rendered.variables(rendered.chat_container)["MADANG_LIMITS__SESSIONS"] == text
+def test_values_reach_the_program_as_they_were_written(name: str, value: str, text: str) -> None:
+    rendered = render("default", f"settings.{name}={value}")
+    assert rendered.variables(rendered.chat_container)[f"MADANG_{name.upper().replace('.', '__')}"] == text
 
 
 def test_large_numbers_of_a_values_file_stay_whole() -> None:

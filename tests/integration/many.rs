@@ -26,7 +26,7 @@ async fn all_have_all_in_one_order_while_the_subscriber_is_killed() {
     let mut settings = settings();
     settings.history.entries = 2 * SESSIONS * MESSAGES;
     let mut cluster = Cluster::redis_with(3, RedisServer::start().await, settings).await;
-    let url = cluster.redis_server().url();
+    let url = cluster.redis_server().own_url();
     let is_over = Arc::new(AtomicBool::new(false));
     let killer = tokio::task::spawn_blocking({
         let is_over = is_over.clone();

@@ -112,6 +112,15 @@ seccompProfile:
 {{- end -}}
 {{- end -}}
 
+{{/* "true" if there may be more than one pod at some time, by values or by hand, else nothing. */}}
+{{- define "madang.severalOnce" -}}
+{{- if eq (include "madang.broker" .) "memory" -}}
+{{- else if .Values.autoscaling.enabled -}}{{- if gt (int .Values.autoscaling.maxReplicas) 1 -}}true{{- end -}}
+{{- else if .Values.keda.enabled -}}{{- if gt (int .Values.keda.maxReplicas) 1 -}}true{{- end -}}
+{{- else if gt (max (int .Values.replicaCount) (int (include "madang.replicas" .))) 1 -}}true
+{{- end -}}
+{{- end -}}
+
 {{/*
 The number of pods, or nothing where somebody else decides it. The live number stays as long as replicaCount is what it
 was at the last upgrade, so that kubectl scale is respected; the annotation remembers that.

@@ -101,16 +101,22 @@
 {{- if gt (mul $maxmemory 10) (mul (include "madang.bytes" (list "redis.resources.limits.memory" $r.resources.limits.memory) | int64) 6) -}}
 {{- fail "ERROR: redis.config.maxmemory is above 60 % of the memory limit, and rewriting the append-only file could kill Redis; set a smaller redis.config.maxmemory or a larger redis.resources.limits.memory" -}}
 {{- end -}}
-{{- if and $r.persistence.enabled (not $r.persistence.existingClaim) -}}
+{{- if $r.persistence.enabled -}}
+{{- $own := $r.persistence.existingClaim -}}
 {{- $size := include "madang.bytes" (list "redis.persistence.size" $r.persistence.size) | int64 -}}
-{{- if lt $size (mul $maxmemory 4) -}}
+{{- if and (not $own) (lt $size (mul $maxmemory 4)) -}}
 {{- fail (printf "ERROR: redis.persistence.size is %s, but an append-only file and its rewriting need four times maxmemory (%d bytes); set a redis.persistence.size of at least %d" $r.persistence.size $maxmemory (mul $maxmemory 4)) -}}
 {{- end -}}
 {{- if not .Values.gitops.enabled -}}
-{{- $claim := lookup "v1" "PersistentVolumeClaim" (include "madang.namespace" .) (printf "%s-redis" (include "madang.fullname" .)) | default dict -}}
+{{- $name := $own | default (printf "%s-redis" (include "madang.fullname" .)) -}}
+{{- $claim := lookup "v1" "PersistentVolumeClaim" (include "madang.namespace" .) $name | default dict -}}
 {{- $now := dig "spec" "resources" "requests" "storage" "" $claim -}}
 {{- if and $now (regexMatch "^[0-9]+(\\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$" $now) -}}
-{{- if lt $size (include "madang.bytes" (list "the claim" $now) | int64) -}}
+{{- $has := include "madang.bytes" (list "the claim" $now) | int64 -}}
+{{- if and $own (lt $has (mul $maxmemory 4)) -}}
+{{- fail (printf "ERROR: the claim %s has %s, but an append-only file and its rewriting need four times maxmemory (%d bytes); set another redis.persistence.existingClaim, or a smaller redis.config.maxmemory" $own $now $maxmemory) -}}
+{{- end -}}
+{{- if and (not $own) (lt $size $has) -}}
 {{- fail (printf "ERROR: redis.persistence.size is %s, but the claim has %s, and a claim cannot shrink; set redis.persistence.size to at least %s" $r.persistence.size $now $now) -}}
 {{- end -}}
 {{- end -}}

@@ -83,7 +83,7 @@ impl RedisServer {
     }
 
     /// Returns the address at which a test may do everything.
-    fn own_url(&self) -> String {
+    pub(crate) fn own_url(&self) -> String {
         match &self.options.password {
             Some(password) => format!("redis://:{}@127.0.0.1:{}", encoded(password), self.port),
             None => format!("redis://127.0.0.1:{}", self.port),
