@@ -113,6 +113,10 @@ madang() {
     --volume /etc/ssl/certs:/etc/ssl/certs:ro \
     --tag "localhost/madang:$version" . >"$out/madang.log" 2>&1 || { tail -n 30 "$out/madang.log" >&2; return 1; }
   archive madang "localhost/madang:$version"
+  # The base that stands for distroless has 4 MB.
+  local size
+  size=$(du -m "$out/madang.tar" | cut -f 1)
+  ((size <= 44)) || { echo "build.sh: the image of madang has $size MB; it may have 40 beyond its base" >&2; return 1; }
 }
 
 redis() {
