@@ -2,29 +2,24 @@
 
 import subprocess
 
+from boxes import Box
 from kube import ROOT
-from layout import RUN, VOLUMES
-
-
-def _inside(box: str, *command: str) -> str:
-    inner = (RUN / f"{box}.holder").read_text().split()[1]
-    enter = ["nsenter", "--target", inner, "--net", "--mount", "--pid", "--", *command]
-    return subprocess.run(enter, check=True, text=True, stdout=subprocess.PIPE).stdout
+from layout import VOLUMES
 
 
 def control(*command: str) -> str:
     """Runs something where the traffic between the nodes passes."""
-    return _inside("control", *command)
+    return Box("control").run(*command)
 
 
 def fill_volume(node: str, volume: str) -> None:
     """Writes into a volume until nothing fits."""
-    _inside(node, "bash", "-c", f"cat /dev/zero >{VOLUMES / volume}/ballast 2>/dev/null || true")
+    Box(node).run("bash", "-c", f"cat /dev/zero >{VOLUMES / volume}/ballast 2>/dev/null || true")
 
 
 def free_volume(node: str, volume: str) -> None:
     """Removes what `fill_volume` wrote."""
-    _inside(node, "rm", "-f", f"{VOLUMES / volume}/ballast")
+    Box(node).run("rm", "-f", f"{VOLUMES / volume}/ballast")
 
 
 def lose(node: str) -> None:

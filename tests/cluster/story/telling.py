@@ -15,7 +15,7 @@ HEADINGS = ("step", "seconds", "sends", "delivered", "lost", "doubled", "reorder
 
 
 def _row(*cells: object) -> None:
-    print("  ".join(f"{cell:<{width}}" if index == 0 else f"{cell:>{width}}" for index, (cell, width) in enumerate(zip(cells, WIDTHS))), flush=True)
+    print("  ".join(f"{cell:<{width}}" if index == 0 else f"{cell:>{width}}" for index, (cell, width) in enumerate(zip(cells, WIDTHS, strict=True))), flush=True)
 
 
 @dataclass
