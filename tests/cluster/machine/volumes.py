@@ -54,4 +54,3 @@ def offer(kubectl: Callable[..., str]) -> None:
     path = RUN / "volumes.json"
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
     kubectl("create", "-f", str(path))
-

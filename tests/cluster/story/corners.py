@@ -51,7 +51,7 @@ def accept_values(story: Story) -> None:
             rendered = run("helm", "template", "madang", "helm/madang", "--namespace", "chat-values", "--values", str(values), "--is-upgrade")
             documents = [document for document in rendered.split("\n---\n") if "\nkind: " in f"\n{document}"]
             known = [document for document in documents if not any(f"apiVersion: {group}" in document for group in ("monitoring.coreos.com", "gateway.networking.k8s.io", "keda.sh"))]
-            run("kubectl", "apply", "--dry-run=server", "--namespace", "default", "-f", "-", text="\n---\n".join(known).replace("namespace: \"chat-values\"", "namespace: \"default\""))
+            run("kubectl", "apply", "--dry-run=server", "--namespace", "default", "-f", "-", text="\n---\n".join(known).replace('namespace: "chat-values"', 'namespace: "default"'))
 
 
 def scale_memory_broker(story: Story) -> None:

@@ -12,7 +12,6 @@ IMAGE = ("--set", "image.registry=registry.example.com")
 SECRET = "jsonpath={.data.redis-password}"
 
 
-
 @dataclass
 class Story:
     """What the chapters share."""

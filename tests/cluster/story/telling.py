@@ -93,4 +93,3 @@ class Readme:
     def run(self, beginning: str, seconds: float = 300) -> str:
         """Runs a command as a reader would."""
         return shell(self.take(beginning), seconds)
-
