@@ -80,12 +80,17 @@ test-api: build-tests ## The HTTP API against its OpenAPI document
 test-chart: build-tests ## The Helm chart: rendered, checked and its Redis started, without a cluster
 	tests/tools/chart-tests.sh
 
-# -- Test on a cluster
+# -- Test with containers and on a cluster
 
 .PHONY: image
 image: need-cargo ## The images that the tests run, without a container engine (root, Debian)
 	tests/tools/setup-cluster.sh
 	tests/image/build.sh
+
+.PHONY: test-compose
+test-compose: setup ## The compose file brought up with podman, used, broken, taken down (root, Debian)
+	tests/tools/setup-cluster.sh
+	tests/tools/compose-tests.sh
 
 .PHONY: cluster-up
 cluster-up: setup ## Two nodes of upstream Kubernetes on this machine (root, Debian)
@@ -122,3 +127,7 @@ fmt: need-cargo ## Formats the code
 doc: need-cargo ## The documentation of the code, private parts too
 	$(CARGO) doc $(LOCKED) --no-deps --document-private-items
 	@echo "see $${CARGO_TARGET_DIR:-target}/doc/madang/index.html"
+
+.PHONY: manifests
+manifests: ## Renders the manifests for people without Helm anew
+	HELM=$${HELM:-$${CARGO_TARGET_DIR:-target}/tools/helm} deploy/manifests/render.sh

@@ -123,10 +123,19 @@ class Engine:
 
     def health(self, service: str) -> None:
         """Runs the health check of a service, as the engine would every few seconds. Raises `Failed` if it fails."""
-        self.podman("healthcheck", "run", f"{FILE['name']}_{service}_1")
+        try:
+            self.podman("healthcheck", "run", f"{FILE['name']}_{service}_1")
+        except Failed as failed:
+            log = self.container(service)["State"]["Health"]["Log"] or []
+            raise Failed(f"{failed}{log[-1]['Output'] if log else ''}") from failed
 
     def healthy(self, service: str) -> bool:
+        """The same for `eventually`."""
         self.health(service)
+        return True
+
+    def alive(self, node: str) -> bool:
+        self.podman("exec", f"{FILE['name']}_{node}_1", "madang", "healthcheck", "--live")
         return True
 
     def leave(self) -> None:

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from engine import Engine
+from engine import Engine, Failed
 
 Traces = dict[str, list[str]]
 
@@ -35,3 +35,13 @@ def traces(engine: Engine) -> Traces:
         "network namespaces": sorted(str(path) for path in Path("/run/netns").glob("*")),
         "control groups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob("*/libpod_parent/*/")),
     }
+
+
+def same(engine: Engine, before: Traces) -> bool:
+    """Raises `Failed` with the differences, if there are any."""
+    now = traces(engine)
+    new = {kind: [it for it in now[kind] if it not in before[kind]] for kind in now}
+    gone = {kind: [it for it in before[kind] if it not in now[kind]] for kind in now}
+    if any(new.values()) or any(gone.values()):
+        raise Failed(f"new: {[it for it in new.items() if it[1]]}, gone: {[it for it in gone.items() if it[1]]}")
+    return True

@@ -12,24 +12,32 @@ PATIENCE = 20
 
 
 class Session:
-    """A user in a room, who keeps what the node said."""
+    """A user in a room, who keeps what the node said. To be used in a `with`."""
 
     def __init__(self, port: int, name: str, room: str) -> None:
+        self.name = name
         self.room = room
         self.frames: list[Frame] = []
-        self.socket = connect(f"ws://localhost:{port}/ws", subprotocols=["madang.v1"], open_timeout=PATIENCE)
-        self.say({"type": "hello", "name": name})
+        self._connection = connect(f"ws://localhost:{port}/ws", subprotocols=["madang.v1"], open_timeout=PATIENCE)
+
+    def __enter__(self) -> "Session":
+        self._socket = self._connection.__enter__()
+        self.say({"type": "hello", "name": self.name})
         self.expect(lambda it: it["type"] == "welcome")
-        self.say({"type": "join", "id": 1, "room": room})
+        self.say({"type": "join", "id": 1, "room": self.room})
         self.expect(lambda it: it["type"] == "joined")
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._connection.__exit__(*error)
 
     def say(self, frame: Frame) -> None:
-        self.socket.send(json.dumps(frame))
+        self._socket.send(json.dumps(frame))
 
     def expect(self, wanted: Callable[[Frame], bool]) -> Frame:
         """Returns the next frame that is wanted."""
         while True:
-            frame = json.loads(self.socket.recv(timeout=PATIENCE))
+            frame = json.loads(self._socket.recv(timeout=PATIENCE))
             self.frames.append(frame)
             if wanted(frame):
                 return frame
@@ -49,6 +57,3 @@ class Session:
         identity = secrets.token_urlsafe(6)
         self.say({"type": "history", "id": identity, "room": self.room})
         return [it["text"] for it in self.expect(lambda it: it.get("id") == identity)["messages"]]
-
-    def leave(self) -> None:
-        self.socket.close()

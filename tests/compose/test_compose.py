@@ -65,119 +65,103 @@ def test_redis_is_on_its_own_network_only(stack: Engine) -> None:
 
 
 def test_sessions_on_two_nodes_talk(stack: Engine) -> None:
-    ann = Session(NODE_PORTS["node-1"], "Ann", "lobby")
-    ben = Session(NODE_PORTS["node-2"], "Ben", "lobby")
-    assert ann.send("hello from node-1")["type"] == "sent"
-    ben.hear("hello from node-1")
-    assert ben.send("hello from node-2")["type"] == "sent"
-    ann.hear("hello from node-2")
-    ann.leave()
-    ben.leave()
+    with Session(NODE_PORTS["node-1"], "Ann", "lobby") as ann, Session(NODE_PORTS["node-2"], "Ben", "lobby") as ben:
+        assert ann.send("hello from node-1")["type"] == "sent"
+        ben.hear("hello from node-1")
+        assert ben.send("hello from node-2")["type"] == "sent"
+        ann.hear("hello from node-2")
 
 
 def test_the_documented_commands_look_into_redis(stack: Engine) -> None:
-    ann = Session(NODE_PORTS["node-3"], "Ann", "lobby")
-    ann.send("for the operator")
-    printed = "\n".join(stack.documented("exec redis redis-cli"))
+    with Session(NODE_PORTS["node-3"], "Ann", "lobby") as ann:
+        ann.send("for the operator")
+        printed = "\n".join(stack.documented("exec redis redis-cli"))
     assert "for the operator" in printed, "xrange shows the log"
     assert "madang:{lobby}:meta" in printed, "--scan shows the keys"
     assert "aof_last_write_status:ok" in printed, "info shows the append-only file"
     # Of a room that somebody is in, as a line of its own.
     assert "\nmadang:{lobby}\n" in f"\n{printed}\n", "pubsub channels shows the room"
-    ann.leave()
 
 
 def test_prometheus_sees_all_nodes_and_the_traffic(stack: Engine) -> None:
     eventually(sees('sum(up{job="madang"})', lambda it: it == 3), "three nodes are up in Prometheus")
-    ann = Session(NODE_PORTS["node-1"], "Ann", "numbers")
-    ben = Session(NODE_PORTS["node-2"], "Ben", "numbers")
-    before = value_of("sum(madang_messages_accepted_total)") or 0
-    for number in range(10):
-        ann.send(f"message {number}")
-    ben.hear("message 9")
-    eventually(sees("sum(madang_messages_accepted_total)", lambda it: it >= before + 10), "ten messages more")
-    eventually(sees('madang_messages_received_total{instance="node-1:9090"}', lambda it: it >= 10), "they came to node-1")
-    eventually(sees('madang_messages_delivered_total{instance="node-2:9090"}', lambda it: it >= 10), "node-2 delivered them")
-    eventually(sees("sum(madang_sessions)", lambda it: it == 2), "two sessions")
-    eventually(sees("sum(rate(madang_messages_accepted_total[1m]))", lambda it: it > 0), "a rate")
-    ann.leave()
-    ben.leave()
+    with Session(NODE_PORTS["node-1"], "Ann", "numbers") as ann, Session(NODE_PORTS["node-2"], "Ben", "numbers") as ben:
+        before = value_of("sum(madang_messages_accepted_total)") or 0
+        for number in range(10):
+            ann.send(f"message {number}")
+        ben.hear("message 9")
+        eventually(sees("sum(madang_messages_accepted_total)", lambda it: it >= before + 10), "ten messages more")
+        eventually(sees('madang_messages_received_total{instance="node-1:9090"}', lambda it: it >= 10), "they came to node-1")
+        eventually(sees('madang_messages_delivered_total{instance="node-2:9090"}', lambda it: it >= 10), "node-2 delivered them")
+        eventually(sees("sum(madang_sessions)", lambda it: it == 2), "two sessions")
+        eventually(sees("sum(rate(madang_messages_accepted_total[1m]))", lambda it: it > 0), "a rate")
 
 
 def test_a_redis_made_anew_has_its_data(stack: Engine) -> None:
-    ann = Session(NODE_PORTS["node-1"], "Ann", "keepsake")
     texts = [f"kept {number}" for number in range(20)]
-    for text in texts:
-        assert ann.send(text)["type"] == "sent"
-    old = stack.container("redis")["Id"]
-    stack.compose("stop", "redis")
-    stack.podman("rm", f"{FILE['name']}_redis_1")
-    stack.compose("up", "--detach", "--no-recreate", "redis")
-    assert stack.container("redis")["Id"] != old
-    send_until_accepted(ann, "after it", "key-after-it")
-    ben = Session(NODE_PORTS["node-2"], "Ben", "keepsake")
-    assert ben.history() == [*texts, "after it"]
-    assert not any(it["type"] in ("gap", "epoch") for it in ann.frames), "nothing was lost"
-    ann.leave()
-    ben.leave()
+    with Session(NODE_PORTS["node-1"], "Ann", "keepsake") as ann:
+        for text in texts:
+            assert ann.send(text)["type"] == "sent"
+        old = stack.container("redis")["Id"]
+        stack.compose("stop", "redis")
+        stack.podman("rm", f"{FILE['name']}_redis_1")
+        stack.compose("up", "--detach", "--no-recreate", "redis")
+        assert stack.container("redis")["Id"] != old
+        send_until_accepted(ann, "after it", "key-after-it")
+        assert not any(it["type"] in ("gap", "epoch") for it in ann.frames), "nothing was lost"
+    with Session(NODE_PORTS["node-2"], "Ben", "keepsake") as ben:
+        assert ben.history() == [*texts, "after it"]
 
 
 def test_without_redis_nodes_stay_and_say_why(stack: Engine) -> None:
-    ann = Session(NODE_PORTS["node-1"], "Ann", "outage")
-    ben = Session(NODE_PORTS["node-2"], "Ben", "outage")
-    assert ann.send("before")["type"] == "sent"
-    ben.hear("before")
-    stack.compose("stop", "redis")
+    with Session(NODE_PORTS["node-1"], "Ann", "outage") as ann, Session(NODE_PORTS["node-2"], "Ben", "outage") as ben:
+        assert ann.send("before")["type"] == "sent"
+        ben.hear("before")
+        stack.compose("stop", "redis")
 
-    ann.expect(lambda it: it["type"] == "degraded")
-    refused = ann.send("meanwhile", "key-meanwhile")
-    assert refused["type"] == "error" and refused["retry_after_ms"] > 0, refused
-    for node in ("node-1", "node-2"):
-        # All would go at once if they turned unready.
-        stack.health(node)
-        assert stack.container(node)["State"]["Status"] == "running"
-        assert stack.container(node)["RestartCount"] == 0
-        assert "Redis cannot be used" in stack.logs(node)
-    eventually(sees("sum(madang_broker_up)", lambda it: it == 0), "the nodes say it to Prometheus")
+        ann.expect(lambda it: it["type"] == "degraded")
+        refused = ann.send("meanwhile", "key-meanwhile")
+        assert refused["type"] == "error" and refused["retry_after_ms"] > 0, refused
+        for node in ("node-1", "node-2"):
+            # All would go at once if they turned unready.
+            stack.health(node)
+            container = stack.container(node)
+            assert container["State"]["Status"] == "running" and container["RestartCount"] == 0
+            assert "Redis cannot be used" in stack.logs(node)
+        eventually(sees("sum(madang_broker_up)", lambda it: it == 0), "the nodes say it to Prometheus")
 
-    # One that starts meanwhile waits, unready with the reason, and is not restarted for it.
-    stack.podman("restart", "--time", "15", f"{FILE['name']}_node-3_1")
-    with pytest.raises(Failed) as said:
-        stack.health("node-3")
-    assert "broker" in str(said.value).lower() or "redis" in str(said.value).lower(), said.value
-    stack.podman("exec", f"{FILE['name']}_node-3_1", "madang", "healthcheck", "--live")
+        # One that starts meanwhile waits, unready with the reason, and is not restarted for it.
+        stack.compose("stop", "node-3")
+        stack.compose("start", "node-3")
+        eventually(lambda: stack.alive("node-3"), "node-3 is alive")
+        with pytest.raises(Failed, match="(?i)redis|broker"):
+            stack.health("node-3")
 
-    stack.compose("start", "redis")
-    ann.expect(lambda it: it["type"] == "recovered")
-    send_until_accepted(ann, "meanwhile", "key-meanwhile")
-    ben.hear("meanwhile")
-    assert ben.history() == ["before", "meanwhile"]
+        stack.compose("start", "redis")
+        ann.expect(lambda it: it["type"] == "recovered")
+        send_until_accepted(ann, "meanwhile", "key-meanwhile")
+        ben.hear("meanwhile")
+        assert ben.history() == ["before", "meanwhile"]
     eventually(lambda: stack.healthy("node-3"), "node-3 is ready as soon as there is Redis")
-    cyd = Session(NODE_PORTS["node-3"], "Cyd", "outage")
-    assert cyd.history() == ["before", "meanwhile"]
-    for session in (ann, ben, cyd):
-        session.leave()
+    with Session(NODE_PORTS["node-3"], "Cyd", "outage") as cyd:
+        assert cyd.history() == ["before", "meanwhile"]
 
 
 def test_a_node_leaves_in_peace(stack: Engine) -> None:
-    """Within the time that the engine gives it: it is not killed."""
-    begin = time.monotonic()
     stack.compose("stop", "node-2")
-    assert time.monotonic() - begin < 14
-    assert stack.container("node-2")["State"]["ExitCode"] == 0
+    assert stack.container("node-2")["State"]["ExitCode"] == 0, "it is not killed"
     stack.compose("start", "node-2")
     eventually(lambda: stack.healthy("node-2"), "node-2 is back")
 
 
-def test_down_keeps_the_data_and_down_with_volumes_leaves_no_trace(stack: Engine, before: machine.Traces) -> None:
-    ann = Session(NODE_PORTS["node-1"], "Ann", "goodbye")
-    assert ann.send("see you")["type"] == "sent"
+def test_down_keeps_the_data_and_with_volumes_leaves_no_trace(stack: Engine, before: machine.Traces) -> None:
+    with Session(NODE_PORTS["node-1"], "Ann", "goodbye") as ann:
+        assert ann.send("see you")["type"] == "sent"
     stack.compose("down")
     stack.documented("up")
     eventually(lambda: stack.healthy("node-1"), "node-1 is healthy again")
-    again = Session(NODE_PORTS["node-1"], "Ann", "goodbye")
-    assert again.history() == ["see you"]
-    again.leave()
+    with Session(NODE_PORTS["node-1"], "Ann", "goodbye") as ann:
+        assert ann.history() == ["see you"]
 
     stack.documented("down --volumes")
-    eventually(lambda: machine.traces(stack) == before, "nothing is left")
+    eventually(lambda: machine.same(stack, before), "nothing is left")

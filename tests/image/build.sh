@@ -83,11 +83,12 @@ bases() {
   rm -rf "$debian" "$runtime"
   debootstrap --variant=minbase --include=gcc,libc6-dev,ca-certificates bookworm "$debian" >"$out/debootstrap.log" 2>&1 ||
     { tail -n 20 "$out/debootstrap.log" >&2; return 1; }
-  rm -rf "$debian"/var/cache/apt/archives/*.deb "$debian/dev"
+  rm -rf "$debian"/var/cache/apt/archives/*.deb "${debian:?}/dev"
   mkdir -p "$debian/dev"
   image - localhost/build-base "$debian" --env PATH=/usr/local/rust/bin:/usr/bin:/bin --env CARGO_HOME=/usr/local/cargo
 
-  local triplet=$(uname -m)-linux-gnu loader
+  local triplet loader
+  triplet=$(uname -m)-linux-gnu
   loader=$(cd "$debian" && find lib64/ lib/ -maxdepth 1 -name 'ld-linux-*' | head -n 1)
   mkdir -p "$runtime"/{etc/ssl/certs,tmp,"lib/$triplet"} "$runtime/$(dirname "$loader")"
   chmod 1777 "$runtime/tmp"
@@ -112,6 +113,10 @@ madang() {
     --volume /etc/ssl/certs:/etc/ssl/certs:ro \
     --tag "localhost/madang:$version" . >"$out/madang.log" 2>&1 || { tail -n 30 "$out/madang.log" >&2; return 1; }
   archive madang "localhost/madang:$version"
+  # The base that stands for distroless has 4 MB.
+  local size
+  size=$(du -m "$out/madang.tar" | cut -f 1)
+  ((size <= 44)) || { echo "build.sh: the image of madang has $size MB; it may have 40 beyond its base" >&2; return 1; }
 }
 
 redis() {

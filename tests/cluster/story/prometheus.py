@@ -5,7 +5,7 @@ import re
 import urllib.parse
 import urllib.request
 
-from kube import Failed, Forward, Namespace, apply, eventually
+from kube import Failed, Forward, Namespace, apply, eventually, run
 from layout import ROOT
 from talk import RESTRICTED
 
@@ -48,6 +48,7 @@ def scrape(chat: Namespace) -> None:
         eventually("messages are delivered", lambda: ask(url, "sum(rate(madang_messages_delivered_total[30s]))") > 1, 90)
         if ask(url, "min(madang_broker_up)") != 1:
             raise Failed("Prometheus says that a pod has no Redis")
+    run("kubectl", "delete", "namespace", SPACE)
 
 
 def ask(url: str, query: str) -> float:
