@@ -195,6 +195,8 @@ const REMEDY: &str =
 /// Decides what a look means for the node that looked.
 fn judge(me: &Peer, found: &[(IpAddr, Found)], names: &str) -> Verdict {
     let (mut ahead, mut others, mut is_seen) = (String::new(), 0, false);
+    // A node may have an address of each IP family.
+    let mut met = BTreeSet::new();
     let serves = me.standing != Standing::Looking;
     for (address, found) in found {
         let is_ahead = match found {
@@ -202,6 +204,7 @@ fn judge(me: &Peer, found: &[(IpAddr, Found)], names: &str) -> Verdict {
                 is_seen = true;
                 continue;
             }
+            Found::Peer(peer) if !met.insert(&peer.node) => continue,
             Found::Peer(peer) => {
                 let began_before = (peer.start, &peer.node) < (me.start, &me.node);
                 match peer.standing {
@@ -314,7 +317,8 @@ mod tests {
             );
         }
         let later = Found::Peer(peer("other", 6, Standing::Looking));
-        assert_eq!(seen(&me, &[later]), Verdict::Alone(1));
+        assert_eq!(seen(&me, std::slice::from_ref(&later)), Verdict::Alone(1));
+        assert_eq!(seen(&me, &[later.clone(), later]), Verdict::Alone(1));
     }
 
     #[test]
