@@ -1,8 +1,10 @@
 """The story of a chat on Kubernetes, with people who talk all the time: `story short` or `story full`.
 
-Plays on the cluster of KUBECONFIG, or else on the one of `make cluster-up`. Each step prints a line: what, seconds, and
-what the talkers saw until everything that they had said was on every screen. The first step that does not hold ends
-the story with exit code 1; the cluster is left as it is then, to look at.
+Plays on the cluster of KUBECONFIG, or else on the one of `make cluster-up`. Another cluster must be able to run
+`registry.example.com/madang` with the tags of this version and of 0.99.0, such as after `kind load docker-image`.
+
+Each step prints a line: what, seconds, and what the talkers saw until everything that they had said was on every
+screen. The first step that does not hold ends the story with exit code 1; the cluster is left as it is then.
 """
 
 import sys
