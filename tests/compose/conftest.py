@@ -41,7 +41,11 @@ def stack(engine: Engine, before: machine.Traces) -> Engine:
     """The project, brought up as the document says and ready."""
     engine.documented("up")
     for node in NODES:
-        eventually(lambda: engine.healthy(node), f"{node} is healthy")
+        try:
+            eventually(lambda: engine.healthy(node), f"{node} is healthy")
+        except AssertionError:
+            print(*(engine.logs(it)[-3000:] for it in (node, "redis")), sep="\n")
+            raise
     return engine
 
 

@@ -24,6 +24,10 @@ PROMETHEUS_PORT = 9191
 
 T = TypeVar("T")
 
+# Seconds. Debian's netavark lets the bridge of a network change its address with each container that joins or leaves;
+# one that knew the old address, where names are resolved, needs up to a minute to ask for the new one.
+PATIENCE = 120
+
 CONTAINERS_CONF = """
 [containers]
 # Raising limits may be forbidden where this runs.
@@ -56,7 +60,7 @@ class Failed(Exception):
     """A command failed; the text is what it said."""
 
 
-def eventually(ask: Callable[[], T], what: str, seconds: float = 30) -> T:
+def eventually(ask: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
     """Returns the first answer that is true. Fails with the last one, or with what was raised, when the time is over."""
     deadline = time.monotonic() + seconds
     last: object = None

@@ -7,8 +7,9 @@ from typing import Any
 
 from websockets.sync.client import connect
 
+from engine import PATIENCE
+
 Frame = dict[str, Any]
-PATIENCE = 20
 
 
 class Session:
