@@ -64,7 +64,7 @@ const log = new Log({
     composer.take(send.text);
   }),
   onUnfold() {
-    log.following = false;
+    log.stay();
     log.box.focus({ preventScroll: true });
   },
   onMove: () => touch(`log:${model.current}`),
@@ -72,7 +72,6 @@ const log = new Log({
 });
 const composer = new Composer({
   onSend(text) {
-    log.following = true;
     act(() => model.write(text, Date.now()));
     log.goToEnd();
   },
@@ -223,6 +222,8 @@ function listen() {
       event.preventDefault();
       address.step(event.key === 'ArrowUp' ? -1 : 1);
     } else if ((event.key === 'Escape' || (event.key === 'End' && event.target === log.box)) && log.room) {
+      // The browser's own way to the end is slow, and ends where the end was.
+      if (event.key === 'End') event.preventDefault();
       log.goToEnd();
     }
   });

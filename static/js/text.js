@@ -64,7 +64,7 @@ export function linkParts(text) {
 /** Returns true if a text is nothing but one to three emoji, which are shown large. */
 export function isPicture(text) {
   const bare = text.trim();
-  if (!bare || bare.length > 40) return false;
+  if (!bare || bare.length > 40 || !PICTURE.test(bare)) return false;
   const seen = graphemes(bare);
   return seen.length <= 3 && seen.every((one) => PICTURE.test(one));
 }

@@ -3,9 +3,9 @@
 const made = new Map();
 
 /** Returns a formatter; making one costs more than using it. */
-function formatter(language, form, options) {
+function formatter(language, form, options, Formatter = Intl.DateTimeFormat) {
   const name = `${language} ${form}`;
-  if (!made.has(name)) made.set(name, new Intl.DateTimeFormat(language, options));
+  if (!made.has(name)) made.set(name, new Formatter(language, options));
   return made.get(name);
 }
 
@@ -33,7 +33,7 @@ export function dayNameOf(at, now, language) {
   yesterday.setDate(yesterday.getDate() - 1);
   for (const [days, known] of [[0, dayOf(now)], [-1, dayOf(yesterday)]]) {
     if (day !== known) continue;
-    const word = new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(days, 'day');
+    const word = formatter(language, 'near', { numeric: 'auto' }, Intl.RelativeTimeFormat).format(days, 'day');
     return word.charAt(0).toLocaleUpperCase(language) + word.slice(1);
   }
   const year = day.slice(0, 4) === dayOf(now).slice(0, 4) ? undefined : 'numeric';

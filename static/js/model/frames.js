@@ -168,6 +168,6 @@ const REFUSALS = {
 
   members(error, { room }) {
     room.people.loading = false;
-    room.people.cursor = null;
+    room.people.hasFailed = true;
   },
 };

@@ -15,8 +15,9 @@ export const spanOf = ({ what, from, to, seq }) => (what === 'gap' ? [from, to] 
 export function hold(items, limit, focus, newId) {
   const tail = items.length - (limit >> 2);
   const around = limit - (limit >> 2) - 1;
-  const at = focus === null ? -1 : items.findIndex((item) => spanOf(item)[1] >= focus);
-  const low = at < 0 ? tail : Math.max(0, at - (around >> 1));
+  // What is read is near the newest most of the time.
+  const at = focus === null ? items.length : items.findLastIndex((item) => spanOf(item)[1] < focus) + 1;
+  const low = at === items.length ? tail : Math.max(0, at - (around >> 1));
   const high = low + around;
   if (high >= tail) return items.slice(-limit);
   const dropped = items.slice(high, tail);

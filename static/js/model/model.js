@@ -186,7 +186,7 @@ export class Model {
   askMembers() {
     const { room } = this;
     if (!this.online || room?.status !== 'joined' || room.people.loading || !room.people.hasMore) return null;
-    room.people.loading = true;
+    Object.assign(room.people, { loading: true, hasFailed: false });
     const { cursor } = room.people;
     return {
       frame: { type: 'members', room: room.name, limit: MEMBERS_PAGE, ...(cursor ? { cursor } : {}) },

@@ -14,6 +14,8 @@ export class People {
     /** Where the next page begins; undefined before the first page. */
     this.cursor = undefined;
     this.loading = false;
+    /** The last page that was asked for was refused: the next one is for the person to ask for. */
+    this.hasFailed = false;
     /** @type {Map<string, {user: object, until: number}>} */
     this.typing = new Map();
   }
@@ -29,6 +31,7 @@ export class People {
     this.count = count;
     this.cursor = undefined;
     this.loading = false;
+    this.hasFailed = false;
   }
 
   /** Takes a page of members. */

@@ -196,12 +196,15 @@ export class Room {
     return end;
   }
 
-  /** Drops what is farthest from what is being read; it can be had again by history. */
+  /**
+   * Drops what is farthest from what is being read; it can be had again by history. Some more than has to go goes with
+   * it, so that not every message of a flood pays for it.
+   */
   trim(limit) {
     if (this.items.length <= limit) return;
     const [first] = this.items;
     const focus = this.focus ?? (this.unread > 0 ? this.read : null);
-    this.items = hold(this.items, limit, focus, () => this.#nextId('g'));
+    this.items = hold(this.items, limit - (limit >> 5), focus, () => this.#nextId('g'));
     if (this.items[0] !== first && this.older !== 'loading') this.older = 'more';
     this.#count();
   }

@@ -49,7 +49,11 @@ export class Composer {
       this.#resize();
     }
     const label = room === null ? '' : t('write', { room });
-    Object.assign(this.field, { enterKeyHint: isTouch() ? 'enter' : 'send', placeholder: label, ariaLabel: label });
+    const hint = isTouch() ? 'enter' : 'send';
+    // The room is drawn with every message, and what is set is laid out anew even if it is the same.
+    if (this.field.placeholder !== label || this.field.enterKeyHint !== hint) {
+      Object.assign(this.field, { enterKeyHint: hint, placeholder: label, ariaLabel: label });
+    }
     this.form.hidden = room === null;
     this.#count();
   }
@@ -153,9 +157,9 @@ export class Composer {
     const isOver = count > limit;
     const isNear = count >= limit * COUNTED_FROM;
     this.form.classList.toggle('is-over', isOver);
-    this.field.setAttribute('aria-invalid', String(isOver));
+    if (this.field.getAttribute('aria-invalid') !== String(isOver)) this.field.setAttribute('aria-invalid', String(isOver));
     const words = isNear ? t(isOver ? 'tooLong' : 'lengthLeft', { n: Math.abs(limit - count) }) : '';
-    this.over.textContent = isNear && !isOver ? String(limit - count) : words;
+    setText(this.over, isNear && !isOver ? String(limit - count) : words);
     this.button.disabled = isOver || !this.field.value.trim();
     if (words === this.words) return;
     this.words = words;

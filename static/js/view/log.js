@@ -2,6 +2,9 @@
 //
 // At the bottom it follows. Elsewhere the first visible row and its offset are noted before every change and put
 // back after it; the browser's own anchoring is off. At most MAX_ROWS rows stand in the DOM.
+//
+// All drawing happens in `draw`, once per frame, and only `#put` scrolls. Everything else says what is meant (`stance`,
+// `isGoing`), and the next frame does it.
 
 import { language, t } from '../i18n.js';
 import { spanOf } from '../model/hold.js';
@@ -15,12 +18,20 @@ const MAX_ROWS = 400;
 const FOLLOW_ROWS = 120;
 const FRESH_ROWS = 80;
 const STEP = 40;
+/** Rows added per frame to those that stand: what comes at once takes a few frames instead of a long one. */
+const ROWS_PER_FRAME = 10;
+/** Who follows and is so many behind sees the newest at once, and what lies between later. */
+const MOST_BEHIND = 30;
+/** No message is lower than this, in px. */
+const LEAST_HEIGHT = 36;
 /** Closer to an end than this, in px, the window is extended. */
 const NEAR = 600;
 /** Closer to the end than this, in px, counts as at the end. */
 const AT_END = 40;
 /** Rows noted as anchors, in case the first ones go. */
 const ANCHORS = 40;
+/** After so many frames without a sign of it no scroll is under way. Frames, since a busy page tells of it late. */
+const REST_FRAMES = 8;
 
 /** The conversation of the room in view. */
 export class Log {
@@ -39,12 +50,28 @@ export class Log {
     this.rows = new Map();
     this.asides = [];
     this.places = new WeakMap();
-    this.following = true;
+    /**
+     * Where it stands, whatever is drawn: at the newest, where somebody reads, or, while a room opens, at the line where
+     * reading stopped. @type {'end'|'place'|'line'}
+     */
+    this.stance = 'end';
+    /** Somebody asked for the newest: the next frame goes there. */
+    this.isGoing = false;
+    this.isStale = false;
+    /** Some of the window is to be drawn with the next frames. */
+    this.isBehind = false;
+    /** Where it stood when it was last put or found somewhere. A scroll away from there is somebody's. */
+    this.stood = 0;
+    /** Frames for which a scroll may be under way, and whether it is the one that a jump put an end to. */
+    this.stirring = 0;
+    this.isSettling = false;
     this.box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
-    for (const event of ['wheel', 'touchmove', 'keydown']) {
-      this.box.addEventListener(event, () => { this.opening = false; }, { passive: true });
+    // A short way up that ended near the newest was none.
+    this.box.addEventListener('scrollend', () => { if (this.stance === 'place' && this.#isAtEnd()) this.stance = 'end'; });
+    for (const event of ['wheel', 'touchmove', 'keydown', 'pointerdown']) {
+      this.box.addEventListener(event, (input) => this.#stirred(input), { passive: true });
     }
-    const sizes = new ResizeObserver(() => { if (this.following) this.#toEnd(); });
+    const sizes = new ResizeObserver(() => { if (this.stance === 'end') this.#put(this.#end); });
     sizes.observe(this.box);
     sizes.observe(this.list);
   }
@@ -56,12 +83,13 @@ export class Log {
 
   /** True if the way back to the newest entry is long enough to offer it. */
   get isAway() {
-    return this.room !== null && !this.following && (this.lastId !== null || this.#distance > 240);
+    return this.room !== null && this.stance !== 'end' && (this.lastId !== null || this.#distance > 240);
   }
 
   /** What the person sees: see `Model.look`. Only what was drawn counts, and nothing while a room opens. */
   get view() {
-    if (this.room === null || this.isFresh || this.opening) return null;
+    if (this.room === null || this.isFresh || this.stance === 'line') return null;
+    const follows = this.stance === 'end';
     const { children } = this.list;
     const { scrollTop, clientHeight } = this.box;
     const bottom = scrollTop + clientHeight;
@@ -69,99 +97,136 @@ export class Log {
       const { state, item } = this.rows.get(children[index].dataset.id).row;
       return state ? undefined : item?.seq;
     };
-    let last = this.following ? children.length - 1 : this.#rowAt(bottom + 1) - 1;
+    let last = follows ? children.length - 1 : this.#rowAt(bottom + 1) - 1;
     while (last >= 0 && !seqAt(last)) last -= 1;
-    let first = this.following ? children.length : this.#rowAt(scrollTop);
+    let first = follows ? children.length : this.#rowAt(scrollTop);
     while (first < children.length && !seqAt(first)) first += 1;
     const isNear = ({ element }) => element.offsetTop < bottom + NEAR && element.offsetTop + element.offsetHeight > scrollTop - NEAR;
     return {
       seen: last < 0 ? 0 : seqAt(last),
-      focus: this.following ? null : first < children.length ? seqAt(first) : Infinity,
+      focus: follows ? null : first < children.length ? seqAt(first) : Infinity,
       near: this.asides.map(({ id }) => this.rows.get(id)).find(isNear)?.row.item ?? null,
     };
   }
 
-  /** Draws what changed in the room in view. `anchors` are where to stay, if that is not where it stands. */
-  draw(room, self, anchors = null) {
-    if (room !== this.room) anchors = this.#turnTo(room);
+  /** Draws what changed in the room in view. Nothing else touches the list, so that it changes once per frame. */
+  draw(room, self) {
+    const left = room === this.room ? null : this.#turnTo(room);
     this.box.hidden = room === null;
     if (room === null) return;
     if (this.isFresh && room.position !== null) this.#aim(room);
     this.box.setAttribute('aria-label', t('conversation', { room: room.name }));
     this.self = self;
-    anchors ??= this.following || this.opening ? [] : this.#anchors();
+    if (this.isGoing) this.#go();
+    const anchors = left ?? (this.stance === 'place' ? this.#anchors() : []);
+    if (this.isStale) this.#forget();
     this.#reconcile(this.#window(room, anchors));
     this.#drawTop(room);
-    if (this.opening) this.#open(room);
-    else if (this.following) this.#toEnd();
-    else this.#restore(anchors);
-    if (this.box.scrollHeight < this.box.clientHeight + NEAR && this.firstId === null) this.#wantOlder(room);
+    if (this.stance === 'line') this.#open(room);
+    else this.#put(this.stance === 'end' ? this.#end : this.#placeOf(anchors));
+    if (!this.isBehind && this.firstId === null && this.box.scrollHeight < this.box.clientHeight + NEAR) this.#wantOlder(room);
     this.actions.onLook();
   }
 
-  /** Draws everything anew: another language, another day. */
+  /** Has everything drawn anew with the next frame: another language, another day. */
   redraw() {
-    const anchors = this.#anchors();
-    this.rows.clear();
-    this.list.replaceChildren();
-    this.draw(this.room, this.self, anchors);
+    this.isStale = true;
+    this.actions.onMove();
   }
 
-  /** Goes to the newest entry and stays there. */
+  /** Goes to the newest entry with the next frame, whatever scroll is under way, and stays there. */
   goToEnd() {
-    this.following = true;
-    this.opening = false;
-    this.firstId = this.lastId = null;
-    this.draw(this.room, this.self);
+    this.isGoing = true;
+    this.actions.onMove();
+  }
+
+  /** Stays where it is, although it followed: something at the end is looked at. */
+  stay() {
+    this.stance = 'place';
+  }
+
+  #go() {
+    // A scroll under way, such as that of the Home key, moves on after the page has scrolled.
+    const isSettling = this.stirring > 0;
+    Object.assign(this, { stance: 'end', isGoing: false, isSettling, firstId: null, lastId: null });
+    if (isSettling) this.#stir();
+  }
+
+  #forget() {
+    this.isStale = false;
+    this.rows.clear();
+    this.list.replaceChildren();
   }
 
   /** Turns to another room, and returns the anchors of where it was left, if nothing is new there. */
   #turnTo(room) {
-    const { following, firstId, lastId } = this;
-    if (this.room) this.places.set(this.room, { following, anchors: this.#anchors(), firstId, lastId });
+    const { stance, firstId, lastId } = this;
+    if (this.room) this.places.set(this.room, { stance, anchors: this.#anchors(), firstId, lastId });
     this.room = room;
-    this.rows.clear();
-    this.list.replaceChildren();
+    this.#forget();
     const place = room?.divider === null ? this.places.get(room) : null;
-    this.opening = false;
-    this.following = place?.following ?? true;
+    this.stance = place?.stance === 'place' ? 'place' : 'end';
+    this.isGoing = false;
     this.firstId = place?.firstId ?? null;
     this.lastId = place?.lastId ?? null;
-    this.isFresh = this.following && room !== null;
+    this.isFresh = this.stance === 'end' && room !== null;
     return place?.anchors ?? [];
   }
 
   /** Once the room is joined it is known whether something is unread, and then it opens at that line. */
   #aim({ divider }) {
     this.isFresh = false;
-    this.opening = divider !== null;
-    this.following = !this.opening;
+    this.stance = divider === null ? 'end' : 'line';
   }
 
   /** Returns the rows to draw, within the limit, cut where nobody reads. */
   #window(room, anchors) {
     const all = [...room.items, ...room.sends.items];
-    const indexOf = (id) => all.findIndex((item) => item.id === id);
+    const follows = this.stance === 'end';
+    const indexOf = (id) => all.findLastIndex((item) => item.id === id);
     let first = this.firstId === null ? 0 : Math.max(0, indexOf(this.firstId));
     let last = (this.lastId === null ? 0 : indexOf(this.lastId) + 1) || all.length;
-    const rows = () => rowsOf(room, all.slice(first, last), this.self);
+    const rows = () => rowsOf(room, this.#inSteps(all.slice(first, last)), this.self);
     const narrow = (wanted) => {
-      const n = this.following ? FRESH_ROWS : wanted;
-      const at = this.following ? last : this.opening
+      const n = follows ? FRESH_ROWS : wanted;
+      const at = follows ? last : this.stance === 'line'
         ? all.findIndex((item) => spanOf(item)[1] > room.divider)
         : anchors.map(({ id }) => indexOf(id)).find((index) => index >= 0) ?? first;
       first = Math.max(first, Math.min(at - (n >> 1), last - n));
       last = Math.min(last, first + n);
     };
-    if (last - first > (this.following ? FOLLOW_ROWS : MAX_ROWS)) narrow(MAX_ROWS);
+    if (last - first > (follows ? FOLLOW_ROWS : MAX_ROWS)) narrow(MAX_ROWS);
     let drawn = rows();
     if (drawn.length > MAX_ROWS) {
-      narrow(MAX_ROWS - (drawn.length - (last - first)));
+      narrow(MAX_ROWS - drawn.filter(({ item }) => !item).length);
       drawn = rows();
     }
     this.firstId = first === 0 ? null : all[first].id;
     this.lastId = last === all.length ? null : all[last - 1].id;
     return drawn;
+  }
+
+  /**
+   * Leaves to the next frames what is too much for one of them. What is nearest to the rows that stand comes first; who
+   * follows sees the newest at once, and an own message that is no entry yet never waits.
+   */
+  #inSteps(items) {
+    const stands = ({ id }) => this.rows.has(id);
+    const start = items.findIndex(stands);
+    const follows = this.stance === 'end';
+    this.isBehind = false;
+    if (this.stance === 'line' || (start < 0 && !follows)) return items;
+    let left = ROWS_PER_FRAME;
+    let shown = items.filter((item, index) => {
+      if (stands(item)) return true;
+      if (index < start) return index >= start - ROWS_PER_FRAME;
+      if (!item.state) left -= 1;
+      return left >= 0 || item.state;
+    });
+    if (follows && (start < 0 || left < -MOST_BEHIND)) shown = items.slice(-Math.ceil(this.box.clientHeight / LEAST_HEIGHT));
+    this.isBehind = shown.length < items.length;
+    if (this.isBehind) this.actions.onMove();
+    return shown;
   }
 
   #reconcile(rows) {
@@ -209,19 +274,24 @@ export class Log {
   /** Puts the line where reading stopped into the upper third, once what is around it is there. */
   #open(room) {
     const line = this.rows.get('new')?.element;
-    if (line) this.box.scrollTop = line.offsetTop - this.box.clientHeight / 3;
-    else this.box.scrollTop = this.box.scrollHeight;
+    this.#put(line ? line.offsetTop - this.box.clientHeight / 3 : this.#end);
     if (room.older === 'unknown' || room.older === 'loading' || (room.status === 'joined' && !room.isReady(Date.now()))) return;
-    this.opening = false;
-    this.following = this.#isAtEnd();
+    this.stance = this.#isAtEnd() ? 'end' : 'place';
   }
 
   #isAtEnd() {
     return this.lastId === null && this.#distance <= AT_END;
   }
 
-  #toEnd() {
-    this.box.scrollTop = this.box.scrollHeight;
+  get #end() {
+    return this.box.scrollHeight - this.box.clientHeight;
+  }
+
+  /** Scrolls, as nothing else does. Where it stands already it stays, so that somebody's scroll goes on. */
+  #put(top) {
+    const { box } = this;
+    if (top !== null && (Math.abs(box.scrollTop - top) >= 1 || this.isSettling)) box.scrollTop = top;
+    this.stood = box.scrollTop;
   }
 
   /** Returns the index of the first row that ends below a height. Rows stand in order, so few are measured. */
@@ -246,16 +316,53 @@ export class Log {
       .map(({ dataset, offsetTop }) => ({ id: dataset.id, offset: offsetTop - edge }));
   }
 
-  #restore(anchors) {
+  /** Where to scroll so that a row stands where it stood, or null if none of them is left. */
+  #placeOf(anchors) {
     const anchor = anchors.find(({ id }) => this.rows.has(id));
-    if (anchor) this.box.scrollTop = this.rows.get(anchor.id).element.offsetTop - anchor.offset;
+    return anchor ? this.rows.get(anchor.id).element.offsetTop - anchor.offset : null;
+  }
+
+  /** A scroll may be under way from now on, until a few frames pass without another sign of it. */
+  #stir() {
+    const isCounting = this.stirring > 0;
+    this.stirring = REST_FRAMES;
+    if (isCounting) return;
+    const count = () => {
+      this.stirring -= 1;
+      if (this.stirring > 0) requestAnimationFrame(count);
+      else this.isSettling = false;
+    };
+    requestAnimationFrame(count);
+  }
+
+  /** Somebody does what may scroll. What only goes on, a key held down or a wheel still turning, was meant before. */
+  #stirred({ type, key, repeat }) {
+    if (key === 'Escape') return;
+    const goesOn = repeat || (this.stirring > 0 && (type === 'wheel' || type === 'touchmove'));
+    if (!goesOn) this.isSettling = false;
+    if (this.stance === 'line') this.stance = 'place';
+    this.#stir();
   }
 
   #scrolled() {
-    const { room } = this;
-    if (!room || this.opening) return;
-    this.following = this.#isAtEnd();
-    if (this.box.scrollTop < NEAR) this.#extendUp(room);
+    const { room, box } = this;
+    const moved = box.scrollTop - this.stood;
+    this.stood = box.scrollTop;
+    if (!room || this.stance === 'line') return;
+    // Less than a pixel is the browser's rounding.
+    const isOurs = Math.abs(moved) < 1;
+    if (!isOurs) {
+      this.#stir();
+      if (this.isSettling) {
+        this.#put(this.#end);
+        return;
+      }
+    }
+    // Whoever goes up leaves the newest with the first step, or what is drawn meanwhile would take them back.
+    if (moved <= -1 ? this.lastId === null && this.#distance < 2 : this.#isAtEnd()) this.stance = 'end';
+    else if (!isOurs) this.stance = 'place';
+    if (this.isBehind) this.actions.onMove();
+    else if (box.scrollTop < NEAR) this.#extendUp(room);
     else if (this.lastId !== null && this.#distance < NEAR) this.#extendDown(room);
     this.actions.onLook();
   }

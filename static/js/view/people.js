@@ -65,12 +65,19 @@ export class People {
       this.drawn = mark;
       this.list.replaceChildren(...members.map(([user, isShared]) => member(user, user.id === self?.id, isShared)));
     }
-    const isSearching = typed && people.hasMore && found.length < FOUND_ENOUGH;
+    const isSearching = typed && people.hasMore && !people.hasFailed && found.length < FOUND_ENOUGH;
     this.search.placeholder = t('findMember');
-    setText(part('members-none'), typed && found.length === 0 ? t(isSearching ? 'loading' : 'nobodyFound') : '');
+    setText(part('members-none'), this.#notice(people, typed && found.length === 0, isSearching));
     this.more.hidden = isSearching || !people.hasMore || members.length >= SHOWN_MAX;
     this.more.disabled = people.loading;
     if (isSearching) this.onMore();
+  }
+
+  /** What is said below the members. Whoever was not asked for may be there. */
+  #notice({ hasFailed }, isEmpty, isSearching) {
+    if (hasFailed) return t('membersFailed');
+    if (!isEmpty) return '';
+    return t(isSearching ? 'loading' : 'nobodyFound');
   }
 }
 

@@ -17,6 +17,7 @@ export default {
   membersCount: ({ n }) => (n === 1 ? '1 member' : `${n} members`),
   findMember: 'Find somebody',
   nobodyFound: 'Nobody here by that name.',
+  membersFailed: 'More members could not be loaded.',
   moreMembers: 'Show more',
   you: 'you',
   bot: 'bot',

@@ -17,6 +17,7 @@ export default {
   membersCount: ({ n }) => `참여자 수 ${n}`,
   findMember: '참여자 검색',
   nobodyFound: '일치하는 참여자가 없습니다.',
+  membersFailed: '참여자를 더 불러오지 못했습니다.',
   moreMembers: '더 보기',
   you: '나',
   bot: '봇',

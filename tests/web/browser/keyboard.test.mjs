@@ -156,11 +156,15 @@ for (const theme of ['light', 'dark']) {
     await board.press('End');
     await atEnd();
     await board.rests('#log', 'after End');
-    await board.press('Home');
-    await page.waitForSelector('#newest');
-    await rested();
-    await board.press('Escape');
-    await atEnd();
+    // The way up is not over yet, and is not gone on with.
+    for (const key of ['Escape', 'End']) {
+      await board.press('Home');
+      await page.waitForSelector('#newest');
+      await board.press(key);
+      await atEnd();
+      await rested();
+      await atEnd();
+    }
     await board.press('PageUp', 'PageUp');
     await page.waitForSelector('#newest');
     await rested();

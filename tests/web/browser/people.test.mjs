@@ -60,6 +60,21 @@ test('somebody is found among 2,000, also one not yet loaded, by any spelling an
   await ann.leave();
 });
 
+test('a refused page of members is told of, and nobody is said not to be there', async () => {
+  for (let i = 0; i < 300; i += 1) settle({ id: `u${i}`, name: `member ${i}` });
+  const ann = await enter();
+  const { page } = ann;
+  await eventually(async () => assert.equal((await shown(ann)).length, 100));
+  fleet.refusal = { n: 1, type: 'members', error: { code: 'rate_limited', retry_after_ms: 1_000 } };
+  await page.fill('#members-search', 'member 299');
+  await page.waitForFunction(() => document.getElementById('members-none').textContent === 'More members could not be loaded.');
+  assert.deepEqual(await shown(ann), []);
+  await page.click('#members-more');
+  await eventually(async () => assert.deepEqual(await shown(ann), ['member 299']));
+  assert.equal(await page.textContent('#members-none'), '');
+  await ann.leave();
+});
+
 test('a search on a phone ends with Escape, and then the drawer', async () => {
   const ann = await enter({ phone: true });
   const { page } = ann;
