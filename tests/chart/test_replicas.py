@@ -1,5 +1,7 @@
 """Who decides how many replicas there are, and what must hold with one and with several."""
 
+import json
+
 import pytest
 
 from chart import Rendered, render, selects
@@ -116,3 +118,18 @@ def test_fleets_have_different_names() -> None:
     assert max(map(len, names)) == 64, "the program takes no more"
     own = render("default", "settings.fleet.name=blue")
     assert own.variables(own.chat_container)["MADANG_FLEET__NAME"] == "blue"
+
+
+def test_nodes_without_zones_are_spread_over_too() -> None:
+    """The scheduler ignores all constraints on a node that lacks a label of one of them."""
+    chat = render().chat.spec
+    assert [it["topologyKey"] for it in chat["topologySpreadConstraints"]] == ["kubernetes.io/hostname"]
+    (preference,) = chat["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    term = preference["podAffinityTerm"]
+    assert term["topologyKey"] == "topology.kubernetes.io/zone"
+    assert selects(term["labelSelector"]["matchLabels"], render().chat.labels)
+
+
+def test_an_affinity_of_ones_own_takes_the_place_of_the_zones() -> None:
+    own = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+    assert render(extra=f"affinity: {json.dumps(own)}").chat.spec["affinity"] == own

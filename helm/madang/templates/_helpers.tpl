@@ -137,6 +137,21 @@ was at the last upgrade, so that kubectl scale is respected; the annotation reme
 {{- end -}}
 {{- end -}}
 
+{{/*
+Prefers zones with few pods of the chat. It is no constraint of topology spread, since the scheduler ignores all of
+those, the one for nodes too, where nodes have no label for one of them: in kind, minikube, and many a cluster of one's own.
+*/}}
+{{- define "madang.zones" -}}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: topology.kubernetes.io/zone
+        labelSelector:
+          matchLabels:
+            {{- include "madang.selectorLabels" (list . "chat") | nindent 12 }}
+{{- end -}}
+
 {{/* A duration such as 250ms, 20s or 1m30s in milliseconds; fails if it is none. Call with (list "name" "20s"). */}}
 {{- define "madang.milliseconds" -}}
 {{- $text := index . 1 | toString -}}

@@ -1,4 +1,4 @@
-"""The story of a chat on Kubernetes, with people who talk all the time: `story short` or `story full`.
+"""The story of a chat on Kubernetes, with people who talk all the time: `story short`, `story full`, or chapters by name.
 
 Plays on the cluster of KUBECONFIG, or else on the one of `make cluster-up`. Another cluster must be able to run
 `registry.example.com/madang` with the tags of this version and of 0.99.0, such as after `kind load docker-image`.
@@ -49,9 +49,12 @@ STORY = (
 
 
 def main() -> None:
-    if sys.argv[1:] not in (["short"], ["full"]):
-        raise SystemExit(__doc__)
-    is_full = sys.argv[1] == "full"
+    wanted = sys.argv[1:]
+    is_full = wanted == ["full"]
+    named = {"full": [chapter for chapter, _ in STORY], "short": [chapter for chapter, is_short in STORY if is_short]}
+    chapters = named.get(" ".join(wanted)) or [chapter for chapter, _ in STORY if chapter.__name__ in wanted]
+    if not chapters or (wanted[0] not in named and len(chapters) < len(wanted)):
+        raise SystemExit(f"{__doc__}\nThe chapters are {', '.join(chapter.__name__ for chapter, _ in STORY)}.")
     began = time.monotonic()
     space = Namespace("chat")
     talk = Talk("http://madang.chat", Namespace("chat-soak"))
@@ -59,9 +62,7 @@ def main() -> None:
     story = Story(space, talk, telling, Readme())
     telling.begin()
     try:
-        for chapter, is_short in STORY:
-            if not is_full and not is_short:
-                continue
+        for chapter in chapters:
             if IS_FOREIGN and chapter in (*trouble.ON_OUR_MACHINE, *filling.ON_OUR_MACHINE):
                 telling.skip(chapter.__name__.replace("_", " "), "it needs the machine of make cluster-up")
                 continue
