@@ -118,7 +118,7 @@ def uninstall(story: Story) -> None:
     story.telling.is_talking = False
     with story.telling.step("uninstall leaves nothing but the claim"):
         story.talk.end()
-        story.space.kubectl("delete", "secret", "madang-keys")
+        story.space.kubectl("delete", "secret", "madang-keys", "--ignore-not-found")
         story.readme.run("helm uninstall")
         kinds = "all,configmap,secret,serviceaccount,pvc,pdb,ingress,networkpolicy,endpoints,hpa,role,rolebinding"
 
