@@ -33,7 +33,8 @@ def traces(engine: Engine) -> Traces:
         "links": _lines("ip", "-o", "-brief", "link"),
         "mounts": sorted(line.split(" ", 4)[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
         "network namespaces": sorted(str(path) for path in Path("/run/netns").glob("*")),
-        "control groups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob("*/libpod_parent/*/")),
+        # Podman's own group for its monitors stays, empty, until compose-tests.sh removes it.
+        "control groups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob("*/libpod_parent/libpod-*/")),
     }
 
 
