@@ -118,8 +118,18 @@ pub async fn run(options: &Options) -> Result<(), String> {
 }
 
 fn start(options: &Options) -> (Arc<Shared>, JoinSet<()>) {
+    let (shared, room_of) = shared(options);
     // In the spelling that nodes give it back in.
     let name = format!("soak {}", Key::random()).to_lowercase();
+    let mut talkers = JoinSet::new();
+    for (who, room) in room_of.into_iter().enumerate() {
+        talkers.spawn(Talker::new(who, format!("{name} {room}"), Arc::clone(&shared)).run());
+    }
+    (shared, talkers)
+}
+
+/// Returns what the talkers share, and the room of each.
+fn shared(options: &Options) -> (Arc<Shared>, Vec<usize>) {
     let room_of: Vec<usize> = (0..options.talkers)
         .map(|who| who % options.rooms)
         .collect();
@@ -133,11 +143,7 @@ fn start(options: &Options) -> (Arc<Shared>, JoinSet<()>) {
         online: AtomicU64::new(0),
         last_end: Mutex::default(),
     });
-    let mut talkers = JoinSet::new();
-    for (who, room) in room_of.into_iter().enumerate() {
-        talkers.spawn(Talker::new(who, format!("{name} {room}"), Arc::clone(&shared)).run());
-    }
-    (shared, talkers)
+    (shared, room_of)
 }
 
 /// Prints a line each second until one is the last.

@@ -74,13 +74,16 @@ pub(super) struct Talker {
     shared: Arc<Shared>,
     token: Option<String>,
     position: Option<(Value, u64)>,
+    /// Up to where it has to catch up in this session; nothing before it is a member, and 0 once it has.
+    behind: Option<u64>,
     unanswered: VecDeque<Unanswered>,
     requests: u64,
     said: u64,
 }
 
 /// How a session goes on after a frame.
-enum Next {
+#[derive(Debug)]
+pub(super) enum Next {
     Listen,
     /// The node asked to come back after this time.
     ComeBack(Duration),
@@ -94,10 +97,16 @@ impl Talker {
             shared,
             token: None,
             position: None,
+            behind: None,
             unanswered: VecDeque::new(),
             requests: 0,
             said: 0,
         }
+    }
+
+    /// True if the talker has caught up and may speak.
+    pub(super) fn is_talking(&self) -> bool {
+        self.behind == Some(0)
     }
 
     /// Talks until the task is dropped.
@@ -127,6 +136,7 @@ impl Talker {
         self.shared.online.fetch_add(1, Ordering::Relaxed);
         let end = self.live(&mut stream).await;
         self.shared.online.fetch_sub(1, Ordering::Relaxed);
+        self.behind = None;
         for waiting in &mut self.unanswered {
             waiting.asked = None;
         }
@@ -158,14 +168,12 @@ impl Talker {
     /// Joins, catches up, sends what is unanswered, and then talks.
     async fn live(&mut self, stream: &mut Stream) -> Result<Duration, String> {
         let mut join_at = Some(Instant::now());
-        let mut caught_up_at = None;
         let mut next_send = Instant::now() + chance(self.shared.every);
         let mut heard = Instant::now();
         let mut doubted: Option<Instant> = None;
         let mut waiting_since = None;
         loop {
-            let is_talking = caught_up_at
-                .is_some_and(|seq| self.position.as_ref().is_some_and(|(_, at)| *at >= seq));
+            let is_talking = self.is_talking();
             let is_waiting = !is_talking || !self.unanswered.is_empty();
             waiting_since = is_waiting.then(|| waiting_since.unwrap_or_else(Instant::now));
             let check = match (doubted, waiting_since) {
@@ -181,16 +189,13 @@ impl Talker {
                     if frame["type"] == "sent" || frame["type"] == "joined" {
                         waiting_since = None;
                     }
-                    if frame["type"] == "joined" {
-                        caught_up_at = Some(self.joined(&frame));
-                    }
                     match self.hear(&frame)? {
                         Next::Listen => {}
                         Next::ComeBack(after) => return Ok(after),
                     }
                     if let Some(after) = retry_after(&frame) {
                         next_send = Instant::now() + after;
-                        if caught_up_at.is_none() {
+                        if self.behind.is_none() {
                             join_at = Some(next_send + chance(after));
                         }
                     }
@@ -252,17 +257,26 @@ impl Talker {
         Ok(())
     }
 
-    /// Returns the number up to which the talker has to catch up.
-    fn joined(&mut self, frame: &Value) -> u64 {
+    /// Notes where the room stood when the talker joined.
+    fn joined(&mut self, frame: &Value) {
         let seq = frame["seq"].as_u64().unwrap_or(0);
         if self.position.is_none() {
             self.position = Some((frame["epoch"].clone(), seq));
             self.shared.ledger().joined(self.who, seq);
         }
-        seq
+        self.behind = Some(seq);
+        self.moved();
     }
 
-    fn hear(&mut self, frame: &Value) -> Result<Next, String> {
+    /// Compares the position with what there was to catch up with.
+    fn moved(&mut self) {
+        let at = self.position.as_ref().map_or(0, |(_, seq)| *seq);
+        if self.behind.is_some_and(|goal| at >= goal) {
+            self.behind = Some(0);
+        }
+    }
+
+    pub(super) fn hear(&mut self, frame: &Value) -> Result<Next, String> {
         let kind = frame["type"].as_str().unwrap_or_default();
         let number = |name: &str| frame[name].as_u64().unwrap_or(0);
         match kind {
@@ -276,8 +290,10 @@ impl Talker {
                 }
                 drop(ledger);
                 self.position = Some((frame["epoch"].clone(), seq));
+                self.moved();
                 self.settle(|message| message.key == key);
             }
+            "joined" => self.joined(frame),
             "sent" => {
                 let id = number("id");
                 let asked = |message: &Unanswered| message.asked == Some(id);
@@ -291,12 +307,17 @@ impl Talker {
                 let (from, to) = (number("from"), number("to"));
                 self.shared.ledger().gap(self.who, from, to);
                 self.position = Some((frame["epoch"].clone(), to));
+                self.moved();
             }
             "epoch" => {
                 let from = number("from");
                 let epoch = epoch(frame).ok();
                 self.shared.ledger().rewound(self.who, epoch.as_ref(), from);
-                self.position = Some((frame["epoch"].clone(), from.saturating_sub(1)));
+                let end = from.saturating_sub(1);
+                self.position = Some((frame["epoch"].clone(), end));
+                // There is nothing above that to catch up with any more.
+                self.behind = self.behind.map(|goal| goal.min(end));
+                self.moved();
             }
             "error" if retry_after(frame).is_some() => {
                 self.shared.postponed.fetch_add(1, Ordering::Relaxed);

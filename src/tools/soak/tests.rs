@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 use crate::config::Settings;
 use crate::node::Node;
@@ -186,6 +188,25 @@ fn a_long_soak_forgets_what_is_far_behind() {
     }
     assert!(world.ledger.counts().is_good());
     assert!(world.ledger.size() < 5_000, "{}", world.ledger.size());
+}
+
+#[test]
+fn a_talker_speaks_once_it_has_caught_up_and_after_a_rewind_too() {
+    let (shared, _) = shared(&options("http://127.0.0.1:1".to_owned()));
+    let mut talker = Talker::new(0, "room".to_owned(), shared);
+    let epoch = Epoch::random();
+    let mut hear = |frame: serde_json::Value| {
+        talker.hear(&frame).unwrap();
+        talker.is_talking()
+    };
+    let message =
+        |seq| json!({"type": "message", "epoch": epoch, "seq": seq, "key": Key::random()});
+    assert!(hear(json!({"type": "joined", "epoch": epoch, "seq": 1})));
+    assert!(!hear(json!({"type": "joined", "epoch": epoch, "seq": 3})));
+    assert!(!hear(message(2)));
+    assert!(hear(message(3)));
+    assert!(!hear(json!({"type": "joined", "epoch": epoch, "seq": 9})));
+    assert!(hear(json!({"type": "epoch", "epoch": null, "from": 1})));
 }
 
 async fn node() -> Node {
