@@ -106,10 +106,14 @@ test('ten thousand messages at 200 a second cost one flush a frame, short tasks 
   const { page } = ann;
   const moves = [];
   const type = () => page.keyboard.type(KEYS, { delay: 40 });
-  const isAtEnd = () => page.waitForFunction(() => {
-    const log = document.getElementById('log');
-    return log.scrollHeight - log.scrollTop - log.clientHeight < 2 && document.getElementById('newest').hidden;
-  });
+  /** Waits until it stands at the newest, and not for a moment before the frame that a jump waits for. */
+  const isAtEnd = async () => {
+    await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
+    await page.waitForFunction(() => {
+      const log = document.getElementById('log');
+      return log.scrollHeight - log.scrollTop - log.clientHeight < 2 && document.getElementById('newest').hidden;
+    });
+  };
   /** Goes to the newest in every way there is, and writes. */
   const write = async () => {
     await page.click('#field');
