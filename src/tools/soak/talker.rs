@@ -22,6 +22,8 @@ const DOUBT: Duration = Duration::from_secs(3);
 const PONG: Duration = Duration::from_secs(5);
 /// Silence is fine for so long when nothing is unanswered.
 const SILENCE: Duration = Duration::from_secs(15);
+/// A message without an answer by then counts as refused; above the node's own limit of 3 s.
+const ANSWER: Duration = Duration::from_secs(15);
 /// The n-th wait is drawn evenly from 0 to `BASE` · 2ⁿ, at most `CAP`.
 const BASE: Duration = Duration::from_millis(500);
 const CAP: Duration = Duration::from_secs(8);
@@ -64,6 +66,7 @@ struct Unanswered {
     text: String,
     /// The request that asks for it in this session.
     asked: Option<u64>,
+    asked_at: Instant,
 }
 
 /// See the [module](self).
@@ -205,6 +208,7 @@ impl Talker {
                     self.join(stream).await?;
                 }
                 () = sleep_until(next_send), if is_talking => {
+                    self.give_up_waiting();
                     next_send = Instant::now() + self.shared.every;
                     self.say(stream).await?;
                 }
@@ -215,6 +219,17 @@ impl Talker {
                     doubted = Some(Instant::now());
                     self.ask(stream, json!({"type": "ping"})).await?;
                 }
+            }
+        }
+    }
+
+    /// What has no answer by now counts as refused, and so does what came behind it.
+    fn give_up_waiting(&mut self) {
+        let is_late =
+            |message: &Unanswered| message.asked.is_some() && message.asked_at.elapsed() > ANSWER;
+        if let Some(first) = self.unanswered.iter().position(is_late) {
+            for message in self.unanswered.range_mut(first..) {
+                message.asked = None;
             }
         }
     }
@@ -241,18 +256,22 @@ impl Talker {
                 key: Key::random(),
                 text: format!("message {} of talker {}", self.said, self.who),
                 asked: None,
+                asked_at: Instant::now(),
             };
             self.shared.ledger().sent(self.who, &message.key);
             self.unanswered.push_back(message);
         }
         for index in 0..self.unanswered.len() {
-            let Unanswered { key, text, asked } = &self.unanswered[index];
+            let Unanswered {
+                key, text, asked, ..
+            } = &self.unanswered[index];
             if asked.is_some() {
                 continue;
             }
             let frame = json!({"type": "send", "room": self.room, "text": text, "key": key});
             let id = self.ask(stream, frame).await?;
             self.unanswered[index].asked = Some(id);
+            self.unanswered[index].asked_at = Instant::now();
         }
         Ok(())
     }
