@@ -19,6 +19,7 @@ use super::clock::Clock;
 use super::fault::LinkError;
 use super::keys::Keys;
 use super::options::Options;
+use super::sentinels::Sentinels;
 use super::wire::{CONNECT_TIMEOUT, Dialer, Wire};
 use crate::telemetry::Metrics;
 
@@ -102,7 +103,7 @@ impl Link {
         match got {
             Ok(Ok(wire)) => Ok(Pooled(Some(wire))),
             Ok(Err(managed::PoolError::Backend(error))) => Err(error),
-            Ok(Err(_)) | Err(_) => Err(LinkError::Silent(self.dialer.address().name.clone())),
+            Ok(Err(_)) | Err(_) => Err(LinkError::Silent(self.dialer.address().name)),
         }
     }
 
@@ -127,7 +128,7 @@ impl Link {
                 self.broke();
                 Err(self.fault(&error))
             }
-            Err(_) => Err(LinkError::Silent(self.dialer.address().name.clone())),
+            Err(_) => Err(LinkError::Silent(self.dialer.address().name)),
         }
     }
 
@@ -145,7 +146,12 @@ impl Link {
     /// Returns the sentence for what the Redis crate reports.
     #[must_use]
     pub fn fault(&self, error: &redis::RedisError) -> LinkError {
-        LinkError::of(self.dialer.address(), error)
+        LinkError::of(&self.dialer.address(), error)
+    }
+
+    /// Returns the sentinels, if these name the master.
+    pub(super) fn sentinels(&self) -> Option<&Sentinels> {
+        self.dialer.sentinels()
     }
 
     /// Returns Redis time.

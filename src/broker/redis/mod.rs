@@ -12,6 +12,7 @@
 pub mod batch;
 pub mod call;
 pub mod clock;
+mod endpoint;
 pub mod fault;
 pub mod identity;
 pub mod keys;
@@ -31,6 +32,7 @@ mod recorder;
 pub mod refusals;
 pub mod rights;
 pub mod script;
+mod sentinels;
 mod subscriber;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -135,7 +135,7 @@ impl Sender {
             let form = if index == 0 { first } else { others };
             pipeline.add_command(call.command(form, circumstances));
         }
-        let acks = self.link.options().redis.acks;
+        let acks = self.link.options().redis.needed_acks();
         if acks > 0 && !calls.is_empty() {
             let left = calls
                 .iter()

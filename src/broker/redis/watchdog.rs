@@ -24,6 +24,9 @@ const ROUND: Duration = Duration::from_secs(1);
 /// How long a round may take: with [`ROUND`] and one repeat it stays below three seconds.
 const ROUND_LIMIT: Duration = Duration::from_millis(900);
 
+/// Time between two questions to all sentinels.
+const SENTINELS: Duration = Duration::from_millis(1500);
+
 /// Round trips that the clock's next one is compared with.
 const TRIPS: usize = 8;
 
@@ -62,6 +65,14 @@ impl Watchdog {
 
     /// Watches until the line fails; returns why.
     pub(super) async fn run(&mut self, view: &View) -> LinkError {
+        let link = Arc::clone(&self.link);
+        tokio::select! {
+            fault = self.watch_line(view) => fault,
+            fault = watch_sentinels(&link, view) => fault,
+        }
+    }
+
+    async fn watch_line(&mut self, view: &View) -> LinkError {
         let mut rounds = interval(ROUND);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -199,6 +210,20 @@ impl Watchdog {
 
     fn broken(&self, reason: &str) -> LinkError {
         broken(&self.link, reason)
+    }
+}
+
+/// Waits until the sentinels have another master than the line leads to: the old one may be cut off from them and still
+/// answer as a master.
+async fn watch_sentinels(link: &Link, view: &View) -> LinkError {
+    let Some(sentinels) = link.sentinels() else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(SENTINELS).await;
+        if sentinels.disown(&view.wire.server).await {
+            return broken(link, "the sentinels have another master now");
+        }
     }
 }
 

@@ -68,7 +68,7 @@ async fn look(
 
     let info: String = redis::cmd("INFO").query_async(&mut wire.commands).await?;
     let info = Info::parse(&info);
-    found::judge(&info, settings.redis.acks, report);
+    found::judge(&info, settings.redis.needed_acks(), report);
     found::judge_fsync(&info, appendfsync(&mut wire).await?.as_deref(), report);
 
     let user = settings.redis.user().unwrap_or("default");

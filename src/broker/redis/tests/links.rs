@@ -127,7 +127,7 @@ async fn each_reason_has_its_sentence_with_setting_and_remedy() {
         "{refused}"
     );
 
-    options.redis.url.as_mut().unwrap().host = "no-such-host.invalid".to_owned();
+    options.redis.url.as_mut().unwrap().servers[0].host = "no-such-host.invalid".to_owned();
     let unresolved = fault(&options).await;
     assert!(
         unresolved.to_string().contains("cannot be resolved"),
@@ -206,7 +206,7 @@ async fn tls_is_spoken_with_a_server_that_the_ca_file_vouches_for() {
     );
     let mut options = server.options();
     let url = options.redis.url.as_mut().unwrap();
-    (url.tls, url.port) = (true, port);
+    (url.tls, url.servers[0].port) = (true, port);
     let untrusted = fault(&options).await;
     assert!(
         untrusted
@@ -216,7 +216,7 @@ async fn tls_is_spoken_with_a_server_that_the_ca_file_vouches_for() {
     );
     options.redis.ca_file = Some(ca.into());
     link(&options).get(until()).await.unwrap().keep();
-    options.redis.url.as_mut().unwrap().host = "localhost".to_owned();
+    options.redis.url.as_mut().unwrap().servers[0].host = "localhost".to_owned();
     let other_name = fault(&options).await;
     assert!(
         other_name

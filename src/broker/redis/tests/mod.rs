@@ -5,6 +5,8 @@ mod links;
 mod numbering;
 mod order;
 mod reading;
+mod sentinel;
+mod side;
 mod whole;
 
 use std::sync::Arc;
