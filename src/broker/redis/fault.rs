@@ -55,6 +55,26 @@ pub enum LinkError {
         "Redis at {0} is a replica though the sentinels name it: it is tried again until the failover is done"
     )]
     NotPromoted(String),
+    /// It was a master of the Cluster, and is a replica now.
+    #[error(
+        "Redis at {0} is a replica now: the slots of the Cluster are read anew until another master has them"
+    )]
+    NoShard(String),
+    /// No master has a slot.
+    #[error(
+        "no master of the Cluster has the slot {0}: give it to one, or wait until the failover is done"
+    )]
+    NoOwner(u16),
+    /// It is no member of a Cluster.
+    #[error(
+        "Redis at {0} is no member of a Cluster: write redis:// in place of redis+cluster:// in redis.url"
+    )]
+    NoCluster(String),
+    /// It is a member of a Cluster, and used as if it were alone.
+    #[error(
+        "Redis at {0} is a member of a Cluster: write redis+cluster:// in place of redis:// in redis.url"
+    )]
+    IsCluster(String),
     /// A sentinel does not know the master's name (any more).
     #[error(
         "the sentinel at {sentinel} knows no master named {master}: check the name behind the sentinels in redis.url"
@@ -178,6 +198,7 @@ impl LinkError {
                 | Self::WrongPassword(_)
                 | Self::MissingRights(..)
                 | Self::MaxClients(_)
+                | Self::NoCluster(_)
                 | Self::SentinelPassword(_)
                 | Self::SentinelRights(..)
         )

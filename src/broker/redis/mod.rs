@@ -12,6 +12,7 @@
 pub mod batch;
 pub mod call;
 pub mod clock;
+pub mod cluster;
 mod endpoint;
 pub mod fault;
 pub mod identity;
@@ -33,6 +34,7 @@ pub mod refusals;
 pub mod rights;
 pub mod script;
 mod sentinels;
+pub mod shard;
 mod subscriber;
 #[cfg(test)]
 pub(crate) mod testing;

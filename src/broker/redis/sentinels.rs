@@ -41,10 +41,6 @@ impl Sentinels {
         &self.addresses
     }
 
-    pub(super) fn master_name(&self) -> &str {
-        &self.master
-    }
-
     /// Returns the master that the first sentinel which knows one names.
     ///
     /// # Errors

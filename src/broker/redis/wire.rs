@@ -76,9 +76,15 @@ impl fmt::Debug for Wire {
 enum Target {
     /// Always there.
     Fixed(ServerAddress),
+    /// Always there, as long as it is a master of its Cluster.
+    Member(ServerAddress),
     /// At the master that the sentinels name.
     Sentinels(Sentinels),
 }
+
+/// The password that worked last.
+#[derive(Debug, Default)]
+pub(super) struct Passwords(Mutex<Option<Secret<String>>>);
 
 /// Opens wires to one server, or to the master that the sentinels name at that moment.
 #[derive(Debug)]
@@ -88,8 +94,7 @@ pub(super) struct Dialer {
     clock: Arc<Clock>,
     /// Where the last wire was opened, or tried.
     address: Mutex<Address>,
-    /// The password that worked last.
-    accepted: Mutex<Option<Secret<String>>>,
+    passwords: Arc<Passwords>,
 }
 
 impl Dialer {
@@ -108,7 +113,7 @@ impl Dialer {
                 master.clone(),
             )),
         };
-        let dialer = Self::with_target(settings, target, &first, clock);
+        let dialer = Self::with_target(settings, target, &first, clock, Arc::default());
         let fault = |error| endpoint::password_fault(&error);
         let password = settings.read_password().map_err(fault)?;
         settings.read_sentinel_password().map_err(fault)?;
@@ -116,18 +121,30 @@ impl Dialer {
         Ok(dialer)
     }
 
+    /// Makes the dialer of one member of a Cluster, which shares its passwords with those of the others.
+    pub(super) fn of_member(
+        settings: &Redis,
+        member: &ServerAddress,
+        clock: Arc<Clock>,
+        passwords: Arc<Passwords>,
+    ) -> Self {
+        let target = Target::Member(member.clone());
+        Self::with_target(settings, target, member, clock, passwords)
+    }
+
     fn with_target(
         settings: &Redis,
         target: Target,
         first: &ServerAddress,
         clock: Arc<Clock>,
+        passwords: Arc<Passwords>,
     ) -> Self {
         Self {
             settings: settings.clone(),
             target,
             clock,
             address: Mutex::new(endpoint::address(settings, first)),
-            accepted: Mutex::default(),
+            passwords,
         }
     }
 
@@ -136,10 +153,18 @@ impl Dialer {
         lock(&self.address).clone()
     }
 
+    /// Returns the server, if it is always the same.
+    pub(super) fn server(&self) -> Option<ServerAddress> {
+        match &self.target {
+            Target::Fixed(server) | Target::Member(server) => Some(server.clone()),
+            Target::Sentinels(_) => None,
+        }
+    }
+
     /// Returns the sentinels, if there are any.
     pub(super) fn sentinels(&self) -> Option<&Sentinels> {
         match &self.target {
-            Target::Fixed(_) => None,
+            Target::Fixed(_) | Target::Member(_) => None,
             Target::Sentinels(sentinels) => Some(sentinels),
         }
     }
@@ -159,81 +184,117 @@ impl Dialer {
                 Ok::<(), ()>(())
             });
         }
+        let server = match &self.target {
+            Target::Fixed(server) | Target::Member(server) => server.clone(),
+            Target::Sentinels(sentinels) => sentinels.master().await?,
+        };
+        let address = endpoint::address(&self.settings, &server);
+        *lock(&self.address) = address.clone();
+        let opened = async {
+            let mut commands = self.connect(&server, &config).await?;
+            let info = self.greet(&mut commands).await;
+            let info = info.map_err(|error| LinkError::of(&address, &error))?;
+            self.judge(&info, &address).map(|lineage| Wire {
+                commands,
+                lineage,
+                server,
+            })
+        };
+        match tokio::time::timeout(2 * CONNECT_TIMEOUT, opened).await {
+            Ok(opened) => opened,
+            Err(_) => Err(LinkError::Silent(address.name.clone())),
+        }
+    }
+
+    /// Opens a wire whatever the role of the server is.
+    pub(super) async fn open_member(
+        &self,
+        limit: Duration,
+    ) -> Result<MultiplexedConnection, LinkError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(limit))
+            .set_response_timeout(Some(limit));
+        let server = match &self.target {
+            Target::Fixed(server) | Target::Member(server) => server.clone(),
+            Target::Sentinels(sentinels) => sentinels.master().await?,
+        };
+        self.connect(&server, &config).await
+    }
+
+    /// Opens a connection with the password of now, or with the one that worked before.
+    async fn connect(
+        &self,
+        server: &ServerAddress,
+        config: &AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, LinkError> {
         let password = self
             .settings
             .read_password()
             .map_err(|error| endpoint::password_fault(&error))?;
-        let server = match &self.target {
-            Target::Fixed(server) => server.clone(),
-            Target::Sentinels(sentinels) => sentinels.master().await?,
-        };
-        *lock(&self.address) = endpoint::address(&self.settings, &server);
-        let mut opened = self.open_with(&server, password.clone(), &config).await;
+        let mut opened = self.connect_with(server, password.as_ref(), config).await;
         let mut used = password;
         if matches!(opened, Err(LinkError::WrongPassword(_))) {
-            let before = lock(&self.accepted).clone();
+            let before = lock(&self.passwords.0).clone();
             if before.is_some() && before != used {
-                opened = self.open_with(&server, before.clone(), &config).await;
+                opened = self.connect_with(server, before.as_ref(), config).await;
                 used = before;
             }
         }
         if opened.is_ok() {
-            *lock(&self.accepted) = used;
+            *lock(&self.passwords.0) = used;
         }
         opened
     }
 
-    async fn open_with(
+    async fn connect_with(
         &self,
         server: &ServerAddress,
-        password: Option<Secret<String>>,
+        password: Option<&Secret<String>>,
         config: &AsyncConnectionConfig,
-    ) -> Result<Wire, LinkError> {
+    ) -> Result<MultiplexedConnection, LinkError> {
         let address = endpoint::address(&self.settings, server);
-        let account = self.account(password.as_ref());
-        let info = endpoint::connection(&self.settings, server, &account)?;
-        let greeted = async {
-            let manager = deadpool_redis::Manager::new_with_config(info, config.clone())?;
-            let mut commands = manager.create().await?;
-            let asked = Instant::now();
-            let mut greeting = redis::pipe();
-            greeting
-                .cmd("INFO")
-                .arg("replication")
-                .cmd("TIME")
-                .cmd("PING")
-                .ignore();
-            let (info, (seconds, micros)): (String, (u64, u64)) =
-                greeting.query_async(&mut commands).await?;
-            let answered = Instant::now();
-            if answered - asked <= GOOD_TRIP || !self.clock.is_set() {
-                self.clock.observe(
-                    asked,
-                    answered,
-                    seconds.saturating_mul(1_000_000).saturating_add(micros),
-                );
-            }
-            Ok((commands, info))
-        };
-        let (commands, info) = match tokio::time::timeout(2 * CONNECT_TIMEOUT, greeted).await {
-            Ok(result) => result.map_err(|error| LinkError::of(&address, &error))?,
-            Err(_) => return Err(LinkError::Silent(address.name)),
-        };
-        match Server::parse(&info) {
-            Some(Server {
-                is_master: true,
-                lineage,
-            }) => Ok(Wire {
-                commands,
-                lineage,
-                server: server.clone(),
-            }),
+        let info = endpoint::connection(&self.settings, server, &self.account(password))?;
+        let manager = deadpool_redis::Manager::new_with_config(info, config.clone())
+            .map_err(|error| LinkError::of(&address, &error))?;
+        let created = manager.create().await;
+        created.map_err(|error| LinkError::of(&address, &error))
+    }
+
+    /// Returns what the server says of itself, and takes over its time.
+    async fn greet(&self, commands: &mut MultiplexedConnection) -> redis::RedisResult<String> {
+        let asked = Instant::now();
+        let mut greeting = redis::pipe();
+        greeting
+            .cmd("INFO")
+            .arg("replication")
+            .cmd("TIME")
+            .cmd("PING")
+            .ignore();
+        let (info, (seconds, micros)): (String, (u64, u64)) =
+            greeting.query_async(commands).await?;
+        let answered = Instant::now();
+        if answered - asked <= GOOD_TRIP || !self.clock.is_set() {
+            self.clock.observe(
+                asked,
+                answered,
+                seconds.saturating_mul(1_000_000).saturating_add(micros),
+            );
+        }
+        Ok(info)
+    }
+
+    /// Returns the lineage of a master.
+    fn judge(&self, info: &str, address: &Address) -> Result<Arc<str>, LinkError> {
+        let name = address.name.clone();
+        match Server::parse(info) {
+            Some(server) if server.is_master => Ok(server.lineage),
             Some(_) => Err(match &self.target {
-                Target::Fixed(_) => LinkError::NotMaster(address.name),
-                Target::Sentinels(_) => LinkError::NotPromoted(address.name),
+                Target::Fixed(_) => LinkError::NotMaster(name),
+                Target::Member(_) => LinkError::NoShard(name),
+                Target::Sentinels(_) => LinkError::NotPromoted(name),
             }),
             None => Err(LinkError::Answer(
-                address.name,
+                name,
                 "INFO replication without a role".to_owned(),
             )),
         }

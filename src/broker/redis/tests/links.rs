@@ -242,7 +242,7 @@ async fn a_server_that_hangs_is_silent_within_the_limit() {
     for _ in 0..4 {
         wires.push(link.get(until()).await.unwrap());
     }
-    wires.into_iter().for_each(super::super::link::Pooled::keep);
+    wires.into_iter().for_each(super::super::shard::Pooled::keep);
     // So that each wire is asked before it is handed out.
     link.broke();
     server.signal("STOP");
@@ -338,7 +338,7 @@ fn settings_that_cannot_work_are_faults_at_once() {
 async fn dropped_wires_are_never_handed_out_again() {
     let server = RedisServer::start();
     let link = server.link();
-    let id = async |pooled: &mut super::super::link::Pooled| {
+    let id = async |pooled: &mut super::super::shard::Pooled| {
         redis::cmd("CLIENT")
             .arg("ID")
             .query_async::<u64>(pooled.commands())

@@ -1,5 +1,7 @@
 //! The log side of the Redis broker against a real redis-server.
 
+mod cluster;
+mod core;
 mod faults;
 mod links;
 mod numbering;

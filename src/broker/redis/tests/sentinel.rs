@@ -5,6 +5,7 @@ use std::fs;
 use super::super::rights::acl_rule;
 use super::super::testing::eventually;
 use super::super::testing::topology::{Credentials, MASTER_NAME, SentinelOptions, Sentinels};
+use super::core;
 use super::side::{Side, assert_within, options};
 use super::*;
 
@@ -96,6 +97,13 @@ async fn a_killed_master_costs_nothing_that_was_acknowledged() {
     }
     assert_within(Duration::from_secs(3), taken);
     assert_eq!(side.texts(&room).await, texts);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_tls_and_no_right_too_many_everything_works() {
+    let (_redis, mut options, _files) = guarded().await;
+    (options.lease, options.debounce) = (Duration::from_secs(4), Duration::from_secs(1));
+    core::works(&options).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
