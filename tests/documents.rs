@@ -94,6 +94,7 @@ fn metric_names() -> BTreeSet<String> {
     let metrics = Metrics::new();
     let Metrics {
         sessions_closed,
+        sessions_let_go,
         upgrades_refused,
         messages_refused,
         requests_refused,
@@ -102,6 +103,7 @@ fn metric_names() -> BTreeSet<String> {
     } = &metrics;
     for family in [
         sessions_closed,
+        sessions_let_go,
         upgrades_refused,
         messages_refused,
         requests_refused,

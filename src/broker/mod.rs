@@ -149,11 +149,14 @@ pub trait Broker: Send + Sync + 'static {
     /// Reads which nodes hold a lease now: the fleet, ordered by node name.
     ///
     /// A node that stopped is in it, marked as leaving, for the setting `fleet.debounce` at most; one that died for
-    /// `fleet.lease` at most.
+    /// `fleet.lease` at most; one that has said so ([`Broker::leaving`]) is marked until it stops.
     ///
     /// # Errors
     /// [`Unavailable`] as for [`Broker::read`].
     fn fleet(&self) -> BoxFuture<'static, Result<Vec<FleetNode>, Unavailable>>;
+
+    /// Marks the node's lease as leaving from now on; the node goes on with all else.
+    fn leaving(&self);
 
     /// Returns the fleet's identity key: the one kept in the broker, or `candidate` if it holds none yet.
     ///

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -17,13 +16,13 @@ use crate::broker::redis::{self, RedisBroker};
 use crate::broker::{FleetNode, Health, SharedBroker};
 use crate::config::Settings;
 use crate::fleet::peers::Look;
-use crate::fleet::{Readiness, strangers};
+use crate::fleet::{Crowd as _, Letter, Readiness, pace, strangers};
 use crate::hub::{Hub, Timing};
-use crate::protocol::NodeId;
+use crate::protocol::{NodeId, ReconnectReason};
 use crate::server::api::keys::{Keys, KeysError};
 use crate::server::internal::Internal;
 use crate::server::{self, Api, Door, Opened, Public};
-use crate::session::{self, Context, Identity, SessionBounds, Stay};
+use crate::session::{self, Context, Identity, SessionBounds};
 use crate::telemetry::Metrics;
 
 pub use identity_key::KeyFileError;
@@ -61,7 +60,6 @@ pub struct Node {
     settings: Settings,
     readiness: Arc<Readiness>,
     context: Arc<Context>,
-    stay: watch::Sender<Stay>,
     stop_public: CancellationToken,
     stop_internal: CancellationToken,
     door: Option<Arc<Door>>,
@@ -152,7 +150,6 @@ impl Node {
             background.spawn(look.watch());
         }
 
-        let (stay, told) = watch::channel(Stay::Open);
         let bounds = SessionBounds::new(&settings);
         let context = Arc::new(Context::new(
             hub,
@@ -161,7 +158,6 @@ impl Node {
             metrics.clone(),
             id.clone(),
             bounds,
-            told,
         ));
         let api = Api::new(
             &settings,
@@ -179,7 +175,6 @@ impl Node {
             internal_address,
             readiness,
             context,
-            stay,
             stop_public: CancellationToken::new(),
             stop_internal: CancellationToken::new(),
             door: None,
@@ -278,16 +273,35 @@ impl Node {
         &self.context.broker
     }
 
-    /// Serves on, but not ready, for `drain.delay`: endpoints and load balancers catch up.
+    /// Serves on, but not ready, for `drain.delay`: endpoints and load balancers catch up. The lease says that the node
+    /// leaves.
     pub async fn withdraw(&self) {
         self.readiness.set_draining();
+        self.context.broker.leaving();
         let delay_ms = u64::try_from(self.settings.drain.delay.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(delay_ms, "draining: not ready, still serving");
         tokio::time::sleep(self.settings.drain.delay).await;
     }
 
-    /// Ends in order: no new sessions; publishes under way are answered, outboxes flushed, sessions closed with 1012;
-    /// the broker last.
+    /// Lets no session in any more, and those that are in go at an even pace over `drain.window`: each is told to come
+    /// back elsewhere, flushed, answered, closed with 1012.
+    pub async fn drain(&self) {
+        self.readiness.set_draining();
+        if let Some(door) = &self.door {
+            door.close();
+        }
+        let window = self.settings.drain.window;
+        tracing::info!(
+            sessions = self.context.roll.staying(),
+            window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX),
+            "draining: sessions are let go"
+        );
+        let roll = self.context.roll.as_ref();
+        pace::let_all_go(roll, window, ReconnectReason::Drain, &self.context.metrics).await;
+    }
+
+    /// Ends in order: no new sessions; those that are still there are told to leave at once, their publishes under way
+    /// answered, their outboxes flushed; the broker last.
     pub async fn stop(self) {
         self.readiness.set_draining();
         if let Some(door) = &self.door {
@@ -295,7 +309,9 @@ impl Node {
         }
         self.stop_public.cancel();
         let sessions = self.context.tracker.len();
-        self.stay.send_replace(Stay::Leave);
+        self.context
+            .roll
+            .close(Letter::at_once(ReconnectReason::Drain));
         self.context.tracker.close();
         let grace = self.settings.limits.send_timeout + LEAVE_GRACE;
         if tokio::time::timeout(grace, self.context.tracker.wait())

@@ -23,6 +23,10 @@ pub struct Metrics {
     /// Sessions ended, by the reason word of the protocol's close table, `page` when
     /// the other side left, `lost` when the wire broke, `fault` for a fault of this program.
     pub sessions_closed: IntCounterVec,
+    /// Sessions told to come back elsewhere (`reconnect`), by reason.
+    pub sessions_let_go: IntCounterVec,
+    /// Seconds that are left of the window in which all sessions are let go, 0 while none is.
+    pub drain_remaining: prometheus::Gauge,
     /// Upgrade requests refused before a session began, by reason.
     pub upgrades_refused: IntCounterVec,
     /// Rooms with members on this node.
@@ -129,6 +133,19 @@ impl Metrics {
                 "sessions_closed_total",
                 "Sessions ended, by reason",
                 "reason",
+            ),
+            sessions_let_go: by(
+                "sessions_let_go_total",
+                "Sessions told to come back elsewhere, by reason",
+                "reason",
+            ),
+            drain_remaining: add(
+                &own,
+                prometheus::Gauge::new(
+                    "drain_remaining_seconds",
+                    "Left of the window in which all sessions are let go",
+                )
+                .expect("valid metric"),
             ),
             upgrades_refused: by(
                 "upgrades_refused_total",

@@ -16,6 +16,8 @@ mod boot;
 mod broker;
 /// What people do.
 mod chat;
+/// Nodes that leave, and what becomes of their sessions.
+mod leaving;
 /// Many sessions at once.
 mod many;
 /// Nodes that should not be there.

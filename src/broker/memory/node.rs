@@ -130,6 +130,14 @@ impl Broker for View {
         self.ask(|state| state.fleet())
     }
 
+    fn leaving(&self) {
+        self.with(|state| {
+            if let Some(node) = state.nodes.get_mut(&self.number) {
+                node.is_leaving = true;
+            }
+        });
+    }
+
     fn identity_key(&self, candidate: Bytes) -> BoxFuture<'static, Result<Bytes, Unavailable>> {
         self.ask(move |state| state.identity.get_or_insert(candidate).clone())
     }

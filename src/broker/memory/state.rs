@@ -93,6 +93,8 @@ pub(super) struct Node {
     /// Presence changes told while the way was cut, newest of each user.
     pub(super) held: BTreeMap<(RoomName, UserId), PresenceChange>,
     pub(super) has_lost_lease: bool,
+    /// Whether the node drains.
+    pub(super) is_leaving: bool,
 }
 
 impl Node {
@@ -102,7 +104,8 @@ impl Node {
 
     /// Returns what the node's lease says now.
     pub(super) fn lease(&self, leaving: bool) -> FleetNode {
-        self.record.at(self.metrics.sessions.get(), leaving)
+        self.record
+            .at(self.metrics.sessions.get(), leaving || self.is_leaving)
     }
 }
 

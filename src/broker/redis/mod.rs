@@ -196,6 +196,10 @@ impl Broker for RedisBroker {
         Box::pin(async move { lease::fleet(&link).await })
     }
 
+    fn leaving(&self) {
+        self.presence.leaving();
+    }
+
     fn identity_key(&self, candidate: Bytes) -> BoxFuture<'static, Result<Bytes, Unavailable>> {
         let link = Arc::clone(&self.link);
         Box::pin(async move { identity::key(&link, &candidate).await })

@@ -47,6 +47,8 @@ struct State {
     lost: Option<LeaseId>,
     /// Since when every renewal was answered in time.
     steady: Option<Instant>,
+    /// Whether the node drains.
+    leaving: bool,
 }
 
 /// The JSON of a lease.
@@ -83,6 +85,11 @@ impl Lease {
     /// Returns how long a lease lasts unless it is renewed.
     pub(super) fn life(&self) -> Duration {
         self.link.options().lease
+    }
+
+    /// Marks the lease as leaving, from its next renewal on.
+    pub(super) fn leaving(&self) {
+        self.state().leaving = true;
     }
 
     /// Renews the lease, or takes one.
@@ -135,7 +142,7 @@ impl Lease {
         pipeline
             .cmd("SET")
             .arg(id.key(keys))
-            .arg(self.record(id, false))
+            .arg(self.record(id))
             .arg("XX")
             .arg("KEEPTTL");
         pipeline.cmd("SADD").arg(leases(keys)).arg(id.as_str());
@@ -156,7 +163,7 @@ impl Lease {
         pipeline
             .cmd("SET")
             .arg(id.key(keys))
-            .arg(self.record(&id, false))
+            .arg(self.record(&id))
             .arg("PX")
             .arg(millis(self.life()));
         pipeline.cmd("SADD").arg(leases(keys)).arg(id.as_str());
@@ -173,6 +180,7 @@ impl Lease {
 
     /// Marks the lease as leaving and lets it end after the debounce time.
     pub(super) async fn give_up(&self, debounce: Duration) -> Result<(), LinkError> {
+        self.leaving();
         let Some(id) = self.state().held.take() else {
             return Ok(());
         };
@@ -182,14 +190,15 @@ impl Lease {
         pipeline
             .cmd("SET")
             .arg(&key)
-            .arg(self.record(&id, true))
+            .arg(self.record(&id))
             .arg("XX")
             .arg("KEEPTTL");
         let results = self.link.ask(&mut pipeline, self.until()).await?;
         self.first(results).map(drop)
     }
 
-    fn record(&self, id: &LeaseId, leaving: bool) -> String {
+    fn record(&self, id: &LeaseId) -> String {
+        let leaving = self.state().leaving;
         let record = Record {
             id: id.as_str(),
             node: self.node.at(self.metrics.sessions.get(), leaving),
