@@ -1,5 +1,6 @@
 //! One server process: its parts joined, started in order and stopped in order.
 
+mod address;
 mod identity_key;
 mod name;
 
@@ -15,7 +16,9 @@ use crate::broker::memory::{self, MemoryBroker};
 use crate::broker::redis::{self, RedisBroker};
 use crate::broker::{FleetNode, Health, SharedBroker};
 use crate::config::Settings;
+use crate::fleet::doubt::{Doubt, Listeners};
 use crate::fleet::peers::Look;
+use crate::fleet::witness::Witness;
 use crate::fleet::{Crowd as _, Letter, Readiness, pace, strangers};
 use crate::hub::{Hub, Timing};
 use crate::protocol::{NodeId, ReconnectReason};
@@ -98,7 +101,8 @@ impl Node {
 
         let shards = std::thread::available_parallelism().map_or(1, usize::from);
         let (hub, idle) = Hub::new(shards);
-        let lease = as_lease(&id, &settings);
+        let reached = address::choose(settings.fleet.address, internal_address);
+        let lease = as_lease(&id, reached, &settings);
         let start = lease.start;
         let broker: SharedBroker = if settings.redis.url.is_some() {
             let options = redis::Options::from(&settings);
@@ -168,6 +172,16 @@ impl Node {
             bounds.told,
         );
         background.spawn(api.clone().watch_keys(settings.clone()));
+        let doubt = Doubt {
+            node: id.clone(),
+            broker: context.broker.clone(),
+            crowd: context.roll.clone(),
+            readiness: readiness.clone(),
+            metrics: metrics.clone(),
+            others: Arc::new(Listeners),
+            look: settings.fleet.lease,
+        };
+        background.spawn(doubt.watch());
         let mut node = Self {
             id,
             start,
@@ -198,7 +212,12 @@ impl Node {
                 opened.permit,
             );
         });
-        let door = Door::new(&self.settings, self.context.metrics.clone(), open);
+        let door = Door::new(
+            &self.settings,
+            self.context.metrics.clone(),
+            self.readiness.clone(),
+            open,
+        );
         let router = server::public::router(Public {
             door: door.clone(),
             api,
@@ -218,6 +237,11 @@ impl Node {
             readiness: self.readiness.clone(),
             health: self.context.broker.health(),
             metrics: self.context.metrics.clone(),
+            witness: Arc::new(Witness::new(
+                self.id.clone(),
+                self.context.broker.clone(),
+                self.context.metrics.clone(),
+            )),
         });
         let options = server::Options::internal(&self.settings.server);
         self.listeners.push(tokio::spawn(server::accept::serve(
@@ -337,7 +361,7 @@ impl Node {
 }
 
 /// Returns what the node's lease tells the fleet.
-fn as_lease(id: &NodeId, settings: &Settings) -> FleetNode {
+fn as_lease(id: &NodeId, reached: Option<SocketAddr>, settings: &Settings) -> FleetNode {
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -346,6 +370,8 @@ fn as_lease(id: &NodeId, settings: &Settings) -> FleetNode {
         fleet: settings.fleet.name.clone().unwrap_or_default(),
         version: crate::VERSION.to_owned(),
         capacity: settings.limits.sessions as u64,
+        generation: settings.fleet.generation.clone().unwrap_or_default(),
+        address: reached.map(|it| it.to_string()).unwrap_or_default(),
         ..FleetNode::new(id.clone())
     }
 }

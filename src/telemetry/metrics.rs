@@ -81,6 +81,13 @@ pub struct Metrics {
     pub broker_evicts: IntGauge,
     /// Rooms with a subscription in the broker.
     pub broker_subscriptions: IntGauge,
+    /// What other nodes answered when this one did not reach the broker: `sees`, `does_not`, `unreachable`.
+    pub peer_answers: IntCounterVec,
+    /// What this node ruled when another one asked to be unready: `granted`, or why not: `share`, `capacity`,
+    /// `unavailable`.
+    pub grants: IntCounterVec,
+    /// 1 while the node is unready because it alone does not reach the broker.
+    pub sick: IntGauge,
     /// Nodes that should not be there: `peers` beside one without Redis, `prefix` those of another fleet under this
     /// one's prefix.
     pub fleet_conflicts: IntGaugeVec,
@@ -245,6 +252,20 @@ impl Metrics {
             broker_subscriptions: gauge(
                 "broker_subscriptions",
                 "Rooms with a subscription in the broker",
+            ),
+            peer_answers: by(
+                "peer_answers_total",
+                "Answers of other nodes whether they see the broker",
+                "answer",
+            ),
+            grants: by(
+                "grants_total",
+                "Rulings about other nodes that asked to be unready",
+                "ruling",
+            ),
+            sick: gauge(
+                "sick",
+                "1 while the node alone does not reach the broker and is unready",
             ),
             fleet_conflicts: add(
                 &own,

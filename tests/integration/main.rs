@@ -24,3 +24,5 @@ mod many;
 mod neighbors;
 /// What happens to a room when its Redis dies, forgets, is rewound or says nothing.
 mod redis_faults;
+/// Nodes that do not reach Redis while others do.
+mod sickness;

@@ -19,7 +19,7 @@ use super::faults::Plan;
 use super::presence::Presence;
 use super::refusals::Refusals;
 use super::room::Record;
-use crate::protocol::{Epoch, RoomName, UserId};
+use crate::protocol::{Epoch, NodeId, RoomName, UserId};
 use crate::telemetry::Metrics;
 
 /// A node of this process, and its lease.
@@ -118,6 +118,10 @@ pub(super) struct State {
     pub(super) nodes: BTreeMap<NodeNumber, Node>,
     /// Nodes that have ended and whose users are not swept yet, as they were at their end.
     pub(super) ended: BTreeMap<NodeNumber, FleetNode>,
+    /// Nodes that ended without leaving, and when: they count in the fleet for a while.
+    pub(super) died: BTreeMap<NodeId, Instant>,
+    /// Nodes that may be unready, and until when.
+    pub(super) grants: BTreeMap<NodeId, Instant>,
     pub(super) joined: NodeNumber,
     pub(super) identity: Option<Bytes>,
     pub(super) agenda: Agenda,
@@ -135,6 +139,8 @@ impl State {
             rooms: HashMap::new(),
             nodes: BTreeMap::new(),
             ended: BTreeMap::new(),
+            died: BTreeMap::new(),
+            grants: BTreeMap::new(),
             joined: 0,
             identity: None,
             agenda,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::super::Health;
+use super::super::{Health, Outage};
 use super::fault::LinkError;
 use super::notices::Notices;
 use crate::telemetry::Metrics;
@@ -106,7 +106,10 @@ impl Way {
         self.health.send_modify(|health| {
             *health = match health {
                 Health::Starting(_) => Health::Starting(Some(reason.clone())),
-                Health::Up | Health::Down(_) => Health::Down(reason.clone()),
+                Health::Up | Health::Down(_) => Health::Down(Outage {
+                    reason: reason.clone(),
+                    is_configuration,
+                }),
             };
         });
         if was_up {

@@ -4,6 +4,7 @@
 //! another id and tells its presence anew, since somebody may have swept the old one.
 
 mod fleet;
+mod grant;
 mod id;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,7 @@ use super::link::Link;
 use crate::telemetry::Metrics;
 
 pub(super) use self::fleet::{fleet, listed};
+pub(super) use self::grant::{grant, sees};
 pub(super) use self::id::{LeaseId, leases};
 
 /// What a try to keep the lease came to.
@@ -98,6 +100,9 @@ impl Lease {
     /// Why there was no answer; the lease may hold or not.
     pub(super) async fn keep(&self) -> Result<Kept, LinkError> {
         let kept = self.try_keep().await;
+        if kept.is_ok() {
+            grant::note_seen(&self.link, self.node.node.as_str(), self.until()).await;
+        }
         let mut state = self.state();
         match kept {
             Ok(Kept::Same) => drop(state.steady.get_or_insert_with(Instant::now)),
@@ -193,6 +198,13 @@ impl Lease {
             .arg(self.record(&id))
             .arg("XX")
             .arg("KEEPTTL");
+        // One that left in order is no node of the fleet any more.
+        let node = self.node.node.as_str();
+        pipeline
+            .cmd("HDEL")
+            .arg(grant::nodes(self.link.keys()))
+            .arg(format!("seen:{node}"))
+            .arg(format!("grant:{node}"));
         let results = self.link.ask(&mut pipeline, self.until()).await?;
         self.first(results).map(drop)
     }

@@ -146,8 +146,8 @@ async fn a_crash_of_redis_is_survived() {
     server.crash();
     node.seen.expect("down", is_down).await;
     assert!(
-        matches!(&*node.subscriber.way().health().borrow(), Health::Down(reason) if reason.contains("Redis at")
-        || reason.contains("nothing listens") || reason.contains("broke"))
+        matches!(&*node.subscriber.way().health().borrow(), Health::Down(outage) if outage.reason.contains("Redis at")
+        || outage.reason.contains("nothing listens") || outage.reason.contains("broke"))
     );
     node.subscriber.subscribe(room("b"), 1);
     server.restart();
@@ -185,7 +185,7 @@ async fn a_demoted_server_is_given_up_and_named() {
     server.run(&["REPLICAOF", "127.0.0.1", "1"]);
     node.seen.expect("down", is_down).await;
     eventually("the reason", || {
-        matches!(&*node.subscriber.way().health().borrow(), Health::Down(reason) if reason.contains("replica"))
+        matches!(&*node.subscriber.way().health().borrow(), Health::Down(outage) if outage.reason.contains("replica"))
     })
     .await;
     server.run(&["REPLICAOF", "NO", "ONE"]);
