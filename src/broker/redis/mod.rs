@@ -105,7 +105,7 @@ impl RedisBroker {
         let positions = Arc::new(Positions::new());
         let publisher = Publisher::start(&link, &positions, &tasks, &stop_publishing);
         let subscriber = Subscriber::start(
-            Arc::clone(&link),
+            &link,
             node.node.as_str(),
             sink,
             Arc::clone(&metrics),

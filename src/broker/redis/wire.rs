@@ -79,7 +79,7 @@ enum Target {
     /// Always there, as long as it is a master of its Cluster.
     Member(ServerAddress),
     /// At the master that the sentinels name.
-    Sentinels(Sentinels),
+    Sentinels(Box<Sentinels>),
 }
 
 /// The password that worked last.
@@ -107,11 +107,11 @@ impl Dialer {
         let first = url.servers.first().ok_or(LinkError::NoUrl)?.clone();
         let target = match &url.topology {
             Topology::Standalone | Topology::Cluster => Target::Fixed(first.clone()),
-            Topology::Sentinel { master } => Target::Sentinels(Sentinels::new(
+            Topology::Sentinel { master } => Target::Sentinels(Box::new(Sentinels::new(
                 settings.clone(),
                 url.servers.clone(),
                 master.clone(),
-            )),
+            ))),
         };
         let dialer = Self::with_target(settings, target, &first, clock, Arc::default());
         let fault = |error| endpoint::password_fault(&error);
