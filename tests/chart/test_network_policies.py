@@ -73,7 +73,7 @@ def test_policies_name_ports_that_their_pods_have(rendered: Rendered) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"),
+    ("name", "expected"),
     [
         ("external-redis", {6380}),
         ("external-redis-url", {6379}),
@@ -81,8 +81,8 @@ def test_policies_name_ports_that_their_pods_have(rendered: Rendered) -> None:
         ("external-cluster", {6379, 7000, 7001}),
     ],
 )
-def test_an_egress_policy_names_the_ports_of_the_external_redis(values: str, expected: set[int]) -> None:
-    rendered = render(values, "networkPolicy.egress.enabled=true")
+def test_an_egress_policy_names_the_ports_of_the_external_redis(name: str, expected: set[int]) -> None:
+    rendered = render(name, "networkPolicy.egress.enabled=true")
     (policy,) = policies_of(rendered, rendered.chat.labels)
     rules = [rule["ports"] for rule in policy["egress"] if "to" not in rule]
     ports = {port["port"] for rule in rules for port in rule}
