@@ -16,10 +16,11 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::clock::Clock;
+use super::endpoint::Passwords;
 use super::fault::LinkError;
 use super::options::Options;
 use super::shard::Shard;
-use super::wire::{Dialer, Passwords};
+use super::wire::Dialer;
 use crate::config::ServerAddress;
 use crate::telemetry::Metrics;
 
