@@ -4,6 +4,7 @@
 //! the slots. It is read anew every few seconds, when a member says that a slot has moved, and when a master is lost; a
 //! member that was cut off and knows an older map is not believed.
 
+mod asking;
 mod map;
 mod redirect;
 
