@@ -158,6 +158,9 @@ async fn two_fleets_under_one_prefix_say_so_and_go_on() {
             conflicts(node, "prefix").await.as_deref() == Some("0")
         })
         .await;
-        assert!(node.log().contains("no other fleet uses redis.prefix"));
+        eventually("it says so too", || async {
+            node.log().contains("no other fleet uses redis.prefix")
+        })
+        .await;
     }
 }
