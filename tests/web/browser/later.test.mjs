@@ -58,11 +58,12 @@ test(`people chat through unknown frames, fields, kinds, reasons, codes and clos
     node.tell({ type: 'recovered' });
     await ann.page.waitForSelector('.banner.calm', { state: 'detached' });
     for (const person of people) await eventually(async () => assert.ok((await person.screen()).at(-1)?.endsWith('refused for good')));
+    // Nobody is let in before both were seen outside: a page may be back sooner than anybody looks.
+    node.isRefusing = true;
     node.close(CLOSES[round]);
-    for (const { page } of people) {
-      await page.waitForSelector('#dot:not([data-state="online"])', { state: 'attached' });
-      await page.evaluate(() => dispatchEvent(new Event('online')));
-    }
+    for (const { page } of people) await page.waitForSelector('#dot:not([data-state="online"])', { state: 'attached' });
+    node.isRefusing = false;
+    for (const { page } of people) await page.evaluate(() => dispatchEvent(new Event('online')));
     for (const person of people) await person.isOnline();
   }
 
