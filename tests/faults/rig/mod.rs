@@ -345,6 +345,9 @@ impl Rig {
             } else if let What::Ended { why } = &event.what {
                 last[event.who].clone_from(why);
             }
+            if std::env::var("DBG").is_ok() && !matches!(event.what, What::Shown { .. }) {
+                eprintln!("{:?} {} {:?}", event.at - self.begun, event.who, event.what);
+            }
         }
         let mut lines = vec![format!("people: {}", last.join(", "))];
         for (node, slot) in self.nodes.iter().enumerate() {

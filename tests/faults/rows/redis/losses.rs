@@ -165,7 +165,12 @@ pub(super) async fn trimmed(seed: u64) -> Result<Outcome> {
 
 pub(super) async fn idle(seed: u64) -> Result<Outcome> {
     let keep = Duration::from_secs(60);
-    let mut rig = Rig::start(Plan::new(seed).set("history.keep", "60s")).await?;
+    let mut rig = Rig::start(
+        Plan::new(seed)
+            .set("history.keep", "60s")
+            .set("limits.dedupe_window", "30s"),
+    )
+    .await?;
     rig.talk_about(60).await?;
     rig.stage.is_quiet.store(true, Ordering::Relaxed);
     let since = Instant::now();
