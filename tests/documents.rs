@@ -94,6 +94,7 @@ fn metric_names() -> BTreeSet<String> {
     let metrics = Metrics::new();
     let Metrics {
         sessions_closed,
+        sessions_let_go,
         upgrades_refused,
         messages_refused,
         requests_refused,
@@ -102,6 +103,7 @@ fn metric_names() -> BTreeSet<String> {
     } = &metrics;
     for family in [
         sessions_closed,
+        sessions_let_go,
         upgrades_refused,
         messages_refused,
         requests_refused,
@@ -113,6 +115,9 @@ fn metric_names() -> BTreeSet<String> {
         .api_requests
         .with_label_values(&["path", "200"])
         .inc();
+    for family in [&metrics.peer_answers, &metrics.grants] {
+        family.with_label_values(&["word"]).inc();
+    }
     let conflicts = &metrics.fleet_conflicts;
     conflicts.with_label_values(&["word"]).set(1);
     let page = metrics.render();

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use super::amounts::{Bytes, DAY, GIB, HOUR, KIB, MIB, MINUTE, SECOND, Span};
 use super::kinds::{Choice, Count, Kind, Optional};
-use super::network::{Address, Hosts, Networks, OriginList, Origins};
+use super::network::{Address, Host, Hosts, Networks, OriginList, Origins};
 use super::redis_url::{RedisUrl, Topology, Url};
 use super::secret::Secret;
 use super::table::{Setting, settings, variable};
@@ -168,13 +168,18 @@ settings! {
         /// Names that lead to the internal listeners of all nodes. A node without Redis looks there, and is not ready
         /// beside another one; empty = it takes itself for the only one.
         peers: Vec<String> = "", Hosts;
+        /// Address at which other nodes reach the port of `server.internal_listen`; empty = that of the listener, or the
+        /// one from which this machine sends to others.
+        address: Option<IpAddr> = "", Optional(Host);
+        /// What the nodes of one rollout have in common, and those of another do not: the hash of the pod template.
+        generation: Option<String> = "", Optional(Name("._-"));
     }
 
     /// How a node leaves.
     drain: Drain {
         /// Time for which new sessions are still served after the signal to stop.
         delay: Duration = "5s", Span(0, 10 * MINUTE);
-        /// Time over which the sessions are let go.
+        /// Time over which the sessions are let go, at an even pace of at least twenty per second; 0 = at one moment.
         window: Duration = "20s", Span(0, HOUR);
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::super::Health;
+use super::super::{Health, Outage};
 use super::fault::LinkError;
 use super::notices::Notices;
 use crate::telemetry::Metrics;
@@ -137,7 +137,10 @@ impl Way {
         self.health.send_modify(|health| {
             *health = match health {
                 Health::Starting(_) => Health::Starting(Some(reason.clone())),
-                Health::Up | Health::Down(_) => Health::Down(reason.clone()),
+                Health::Up | Health::Down(_) => Health::Down(Outage {
+                    reason: reason.clone(),
+                    is_configuration,
+                }),
             };
         });
         if was_up && self.is_one {

@@ -242,7 +242,9 @@ async fn a_server_that_hangs_is_silent_within_the_limit() {
     for _ in 0..4 {
         wires.push(link.get(until()).await.unwrap());
     }
-    wires.into_iter().for_each(super::super::shard::Pooled::keep);
+    wires
+        .into_iter()
+        .for_each(super::super::shard::Pooled::keep);
     // So that each wire is asked before it is handed out.
     link.broke();
     server.signal("STOP");

@@ -45,8 +45,9 @@ impl Side {
     /// Waits until the broker is down for a reason that holds these words; returns how long it took.
     pub(super) async fn wait_down(&self, words: &str) -> Duration {
         let (begun, mut health) = (Instant::now(), self.broker.health());
-        let down = health
-            .wait_for(|health| matches!(health, Health::Down(reason) if reason.contains(words)));
+        let down = health.wait_for(
+            |health| matches!(health, Health::Down(outage) if outage.reason.contains(words)),
+        );
         let waited = tokio::time::timeout(STUBBORN, down).await;
         assert!(waited.is_ok(), "never down because of {words:?}");
         begun.elapsed()
