@@ -191,7 +191,7 @@ async fn serve(loaded: Loaded) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    // Whoever presses Ctrl-C has no load balancer that must catch up first.
+    // Whoever presses Ctrl-C has no load balancer that must catch up first, nor other nodes to be spared.
     let is_withdrawn = tokio::select! {
         _ = terminate.recv() => true,
         _ = interrupt.recv() => false,
@@ -206,6 +206,7 @@ async fn serve(loaded: Loaded) -> ExitCode {
 async fn leave(node: Node, is_withdrawn: bool) {
     if is_withdrawn {
         node.withdraw().await;
+        node.drain().await;
     }
     node.stop().await;
 }

@@ -47,7 +47,7 @@ pub struct FleetNode {
     #[serde(default, deserialize_with = "or_default")]
     #[schema(required = true)]
     pub sessions: u64,
-    /// Whether it has stopped; its lease ends within the setting `fleet.debounce`.
+    /// Whether it drains or has stopped; the lease of one that stopped ends within the setting `fleet.debounce`.
     #[serde(default, deserialize_with = "or_default")]
     #[schema(required = true)]
     pub leaving: bool,

@@ -18,6 +18,7 @@
 pub mod chain;
 pub mod event;
 pub mod fleet;
+pub mod grant;
 pub mod memory;
 pub mod presence;
 pub mod publish;
@@ -29,11 +30,12 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use crate::protocol::{Epoch, Position, RoomName};
+use crate::protocol::{Epoch, NodeId, Position, RoomName};
 
 pub use chain::{Chain, Verdict};
 pub use event::{Ephemeral, Event, Sink};
 pub use fleet::FleetNode;
+pub use grant::Grant;
 pub use presence::{PresenceChange, Roster};
 pub use publish::{Accepted, Publish, Refusal, Reply, Source};
 
@@ -83,8 +85,17 @@ pub enum Health {
     Starting(Option<String>),
     /// Publishing and subscribing work.
     Up,
-    /// Reached before, not now: the reason in words for a person.
-    Down(String),
+    /// Reached before, not now.
+    Down(Outage),
+}
+
+/// Why the broker is not reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// The reason in words for a person.
+    pub reason: String,
+    /// Whether it stays until somebody changes a setting, of the node or of the broker: no node is sick by that.
+    pub is_configuration: bool,
 }
 
 /// A read that got no answer.
@@ -149,11 +160,29 @@ pub trait Broker: Send + Sync + 'static {
     /// Reads which nodes hold a lease now: the fleet, ordered by node name.
     ///
     /// A node that stopped is in it, marked as leaving, for the setting `fleet.debounce` at most; one that died for
-    /// `fleet.lease` at most.
+    /// `fleet.lease` at most; one that has said so ([`Broker::leaving`]) is marked until it stops.
     ///
     /// # Errors
     /// [`Unavailable`] as for [`Broker::read`].
     fn fleet(&self) -> BoxFuture<'static, Result<Vec<FleetNode>, Unavailable>>;
+
+    /// Marks the node's lease as leaving from now on; the node goes on with all else.
+    fn leaving(&self);
+
+    /// Makes a round trip to the broker that begins when the future is first polled.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when no answer came within a second.
+    fn sees(&self) -> BoxFuture<'static, Result<(), Unavailable>>;
+
+    /// Asks on behalf of another node, which does not reach the broker, for the grant to be unready, or renews it.
+    ///
+    /// At most a quarter of the nodes that were seen within [`grant::SEEN_FOR`] have one at a time, and one node always
+    /// may. It ends by the broker's clock.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when no answer came within a second; the grant may have been given.
+    fn grant(&self, node: &NodeId) -> BoxFuture<'static, Result<Grant, Unavailable>>;
 
     /// Returns the fleet's identity key: the one kept in the broker, or `candidate` if it holds none yet.
     ///

@@ -28,6 +28,25 @@ impl Kind for Address {
     }
 }
 
+/// An IP address without a port.
+pub(super) struct Host;
+
+impl Kind for Host {
+    type Value = IpAddr;
+
+    fn parse(&self, text: &str) -> Result<IpAddr, Refusal> {
+        text.parse().map_err(|_| Refusal::NotAllowed)
+    }
+
+    fn allowed(&self) -> String {
+        "an IP address, such as 10.0.0.7 or fd00::7".to_owned()
+    }
+
+    fn show(&self, value: &IpAddr) -> String {
+        value.to_string()
+    }
+}
+
 /// A list of networks; a single address is a network of one.
 pub(super) struct Networks;
 

@@ -1,4 +1,4 @@
-//! One question to an internal listener and its whole answer: probes and nodes need no client beyond that.
+//! One question to an internal listener and its whole answer: probes and nodes need no more of HTTP than that.
 
 use std::net::SocketAddr;
 
@@ -28,14 +28,39 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<Answer, Strin
     get_over(stream, address, path).await
 }
 
+/// Sends `POST` with a JSON body over a new stream.
+///
+/// # Errors
+/// As [`get`].
+pub(crate) async fn post(address: SocketAddr, path: &str, json: &str) -> Result<Answer, String> {
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(|error| format!("nothing listens on {address}: {error}"))?;
+    let length = json.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{json}"
+    );
+    exchange(stream, address, path, &request).await
+}
+
 /// As [`get`], over a stream that is open.
 pub(crate) async fn get_over(
-    mut stream: TcpStream,
+    stream: TcpStream,
     address: SocketAddr,
     path: &str,
 ) -> Result<Answer, String> {
-    let failed = |error| format!("{address}{path} breaks off: {error}");
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    exchange(stream, address, path, &request).await
+}
+
+async fn exchange(
+    mut stream: TcpStream,
+    address: SocketAddr,
+    path: &str,
+    request: &str,
+) -> Result<Answer, String> {
+    let failed = |error| format!("{address}{path} breaks off: {error}");
     stream.write_all(request.as_bytes()).await.map_err(failed)?;
     let mut answer = Vec::new();
     let mut limited = stream.take(MAX_ANSWER_BYTES);

@@ -2,8 +2,8 @@
 //!
 //! Readiness is made of latches: each is set once and stays. So an outage of the broker after the
 //! start leaves a node ready: all nodes see the same outage, and taking them all out of the Service
-//! would turn a degraded chat into none. The one that can come back is [`Unready::Peers`], which only nodes without
-//! Redis have.
+//! would turn a degraded chat into none. Two can come back: [`Unready::Peers`], which only nodes without Redis have, and
+//! [`Unready::Sick`], which needs other nodes that see the broker and allow it.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -20,11 +20,19 @@ pub enum Unready {
     Draining = 4,
     /// Without Redis there is another node, or it is not known yet that there is none.
     Peers = 8,
+    /// The node alone does not reach the broker, and has the grant to hand its sessions over.
+    Sick = 16,
 }
 
 impl Unready {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Starting, Self::Broker, Self::Draining, Self::Peers];
+    pub const ALL: [Self; 5] = [
+        Self::Starting,
+        Self::Broker,
+        Self::Draining,
+        Self::Peers,
+        Self::Sick,
+    ];
 
     /// Returns the word in the answer and the log.
     #[must_use]
@@ -34,6 +42,7 @@ impl Unready {
             Self::Broker => "broker",
             Self::Draining => "draining",
             Self::Peers => "peers",
+            Self::Sick => "sick",
         }
     }
 
@@ -45,6 +54,7 @@ impl Unready {
             Self::Broker => "the broker was not seen since the start",
             Self::Draining => "the node leaves",
             Self::Peers => "without Redis there can be one node only",
+            Self::Sick => "other nodes see the broker and this one does not",
         }
     }
 }
@@ -108,6 +118,21 @@ impl Readiness {
             why.clone()
         };
         self.holds(Unready::Peers).then(why)
+    }
+
+    /// Says whether the node has the grant to be unready because it alone does not reach the broker.
+    pub fn set_sick(&self, is_sick: bool) {
+        if is_sick {
+            self.hold(Unready::Sick);
+        } else {
+            self.clear(Unready::Sick);
+        }
+    }
+
+    /// Returns true while the node hands its sessions over because it does not reach the broker.
+    #[must_use]
+    pub fn is_sick(&self) -> bool {
+        self.holds(Unready::Sick)
     }
 
     /// Returns true if the node leaves.
@@ -184,5 +209,17 @@ mod tests {
         assert_eq!((readiness.check(), readiness.why_peers()), (Ok(()), None));
         readiness.set_peers("again");
         assert!(!readiness.is_alone());
+    }
+
+    #[test]
+    fn a_sick_node_is_ready_again_once_it_is_not() {
+        let readiness = Readiness::new();
+        readiness.set_started();
+        readiness.set_broker_seen();
+        readiness.set_sick(true);
+        assert_eq!(readiness.check(), Err(vec![Unready::Sick]));
+        readiness.set_sick(false);
+        assert_eq!(readiness.check(), Ok(()));
+        assert!(!readiness.is_sick());
     }
 }

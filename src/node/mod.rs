@@ -1,5 +1,6 @@
 //! One server process: its parts joined, started in order and stopped in order.
 
+mod address;
 mod identity_key;
 mod name;
 
@@ -8,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -16,14 +16,16 @@ use crate::broker::memory::{self, MemoryBroker};
 use crate::broker::redis::{self, RedisBroker};
 use crate::broker::{FleetNode, Health, SharedBroker};
 use crate::config::Settings;
+use crate::fleet::doubt::{Doubt, Listeners};
 use crate::fleet::peers::Look;
-use crate::fleet::{Readiness, strangers};
+use crate::fleet::witness::Witness;
+use crate::fleet::{Crowd as _, Letter, Readiness, pace, strangers};
 use crate::hub::{Hub, Timing};
-use crate::protocol::NodeId;
+use crate::protocol::{NodeId, ReconnectReason};
 use crate::server::api::keys::{Keys, KeysError};
 use crate::server::internal::Internal;
 use crate::server::{self, Api, Door, Opened, Public};
-use crate::session::{self, Context, Identity, SessionBounds, Stay};
+use crate::session::{self, Context, Identity, SessionBounds};
 use crate::telemetry::Metrics;
 
 pub use identity_key::KeyFileError;
@@ -61,7 +63,6 @@ pub struct Node {
     settings: Settings,
     readiness: Arc<Readiness>,
     context: Arc<Context>,
-    stay: watch::Sender<Stay>,
     stop_public: CancellationToken,
     stop_internal: CancellationToken,
     door: Option<Arc<Door>>,
@@ -100,7 +101,8 @@ impl Node {
 
         let shards = std::thread::available_parallelism().map_or(1, usize::from);
         let (hub, idle) = Hub::new(shards);
-        let lease = as_lease(&id, &settings);
+        let reached = address::choose(settings.fleet.address, internal_address);
+        let lease = as_lease(&id, reached, &settings);
         let start = lease.start;
         let broker: SharedBroker = if settings.redis.url.is_some() {
             let options = redis::Options::from(&settings);
@@ -152,7 +154,6 @@ impl Node {
             background.spawn(look.watch());
         }
 
-        let (stay, told) = watch::channel(Stay::Open);
         let bounds = SessionBounds::new(&settings);
         let context = Arc::new(Context::new(
             hub,
@@ -161,7 +162,6 @@ impl Node {
             metrics.clone(),
             id.clone(),
             bounds,
-            told,
         ));
         let api = Api::new(
             &settings,
@@ -172,6 +172,16 @@ impl Node {
             bounds.told,
         );
         background.spawn(api.clone().watch_keys(settings.clone()));
+        let doubt = Doubt {
+            node: id.clone(),
+            broker: context.broker.clone(),
+            crowd: context.roll.clone(),
+            readiness: readiness.clone(),
+            metrics: metrics.clone(),
+            others: Arc::new(Listeners),
+            look: settings.fleet.lease,
+        };
+        background.spawn(doubt.watch());
         let mut node = Self {
             id,
             start,
@@ -179,7 +189,6 @@ impl Node {
             internal_address,
             readiness,
             context,
-            stay,
             stop_public: CancellationToken::new(),
             stop_internal: CancellationToken::new(),
             door: None,
@@ -203,7 +212,12 @@ impl Node {
                 opened.permit,
             );
         });
-        let door = Door::new(&self.settings, self.context.metrics.clone(), open);
+        let door = Door::new(
+            &self.settings,
+            self.context.metrics.clone(),
+            self.readiness.clone(),
+            open,
+        );
         let router = server::public::router(Public {
             door: door.clone(),
             api,
@@ -223,6 +237,11 @@ impl Node {
             readiness: self.readiness.clone(),
             health: self.context.broker.health(),
             metrics: self.context.metrics.clone(),
+            witness: Arc::new(Witness::new(
+                self.id.clone(),
+                self.context.broker.clone(),
+                self.context.metrics.clone(),
+            )),
         });
         let options = server::Options::internal(&self.settings.server);
         self.listeners.push(tokio::spawn(server::accept::serve(
@@ -278,16 +297,35 @@ impl Node {
         &self.context.broker
     }
 
-    /// Serves on, but not ready, for `drain.delay`: endpoints and load balancers catch up.
+    /// Serves on, but not ready, for `drain.delay`: endpoints and load balancers catch up. The lease says that the node
+    /// leaves.
     pub async fn withdraw(&self) {
         self.readiness.set_draining();
+        self.context.broker.leaving();
         let delay_ms = u64::try_from(self.settings.drain.delay.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(delay_ms, "draining: not ready, still serving");
         tokio::time::sleep(self.settings.drain.delay).await;
     }
 
-    /// Ends in order: no new sessions; publishes under way are answered, outboxes flushed, sessions closed with 1012;
-    /// the broker last.
+    /// Lets no session in any more, and those that are in go at an even pace over `drain.window`: each is told to come
+    /// back elsewhere, flushed, answered, closed with 1012.
+    pub async fn drain(&self) {
+        self.readiness.set_draining();
+        if let Some(door) = &self.door {
+            door.close();
+        }
+        let window = self.settings.drain.window;
+        tracing::info!(
+            sessions = self.context.roll.staying(),
+            window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX),
+            "draining: sessions are let go"
+        );
+        let roll = self.context.roll.as_ref();
+        pace::let_all_go(roll, window, ReconnectReason::Drain, &self.context.metrics).await;
+    }
+
+    /// Ends in order: no new sessions; those that are still there are told to leave at once, their publishes under way
+    /// answered, their outboxes flushed; the broker last.
     pub async fn stop(self) {
         self.readiness.set_draining();
         if let Some(door) = &self.door {
@@ -295,7 +333,9 @@ impl Node {
         }
         self.stop_public.cancel();
         let sessions = self.context.tracker.len();
-        self.stay.send_replace(Stay::Leave);
+        self.context
+            .roll
+            .close(Letter::at_once(ReconnectReason::Drain));
         self.context.tracker.close();
         let grace = self.settings.limits.send_timeout + LEAVE_GRACE;
         if tokio::time::timeout(grace, self.context.tracker.wait())
@@ -321,7 +361,7 @@ impl Node {
 }
 
 /// Returns what the node's lease tells the fleet.
-fn as_lease(id: &NodeId, settings: &Settings) -> FleetNode {
+fn as_lease(id: &NodeId, reached: Option<SocketAddr>, settings: &Settings) -> FleetNode {
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -330,6 +370,8 @@ fn as_lease(id: &NodeId, settings: &Settings) -> FleetNode {
         fleet: settings.fleet.name.clone().unwrap_or_default(),
         version: crate::VERSION.to_owned(),
         capacity: settings.limits.sessions as u64,
+        generation: settings.fleet.generation.clone().unwrap_or_default(),
+        address: reached.map(|it| it.to_string()).unwrap_or_default(),
         ..FleetNode::new(id.clone())
     }
 }

@@ -45,6 +45,8 @@ struct Raw<'a> {
     client: Option<&'a RawValue>,
     #[serde(borrow)]
     features: Option<&'a RawValue>,
+    #[serde(borrow)]
+    moved_ms: Option<&'a RawValue>,
 }
 
 /// One request frame on its way to a [`super::Request`].
@@ -250,6 +252,15 @@ impl<'a> Fields<'a> {
                 );
                 self.bad("features", rule)
             })
+    }
+
+    /// Returns `moved_ms`, if there is one.
+    pub(super) fn moved_ms(&self) -> Result<Option<u64>, Refused> {
+        let Some(raw) = self.raw.moved_ms else {
+            return Ok(None);
+        };
+        let read = decoded(raw).map(Some);
+        read.ok_or_else(|| self.bad("moved_ms", "must be an integer of milliseconds, 0 or more"))
     }
 
     fn string(

@@ -89,6 +89,7 @@ pub const FRAMES: &[FrameDoc] = &[
             optional("name"),
             optional("client"),
             optional("features"),
+            optional("moved_ms"),
         ],
     ),
     to_node("ping", &[ID]),

@@ -69,6 +69,8 @@ pub enum Request {
         client: Option<String>,
         /// Optional abilities that the page has.
         features: Vec<String>,
+        /// How long ago the page was told to come back for `rebalance`, in milliseconds.
+        moved_ms: Option<u64>,
     },
     /// Asks for a sign of life.
     Ping {
@@ -151,6 +153,7 @@ impl Request {
                 name: fields.name()?,
                 client: fields.client()?,
                 features: fields.features()?,
+                moved_ms: fields.moved_ms()?,
             }),
             Some("ping") => Ok(Self::Ping { id: fields.id()? }),
             Some("join") => Ok(Self::Join {

@@ -29,6 +29,14 @@ fn requests_are_read_with_their_defaults() {
         name: name.map(|name| UserName::parse(name).unwrap()),
         client: None,
         features: features.iter().map(|&word| word.into()).collect(),
+        moved_ms: None,
+    };
+    let moved = Request::Hello {
+        token: None,
+        name: None,
+        client: None,
+        features: Vec::new(),
+        moved_ms: Some(1500),
     };
     let history = |range| Request::History {
         id: id(1),
@@ -58,6 +66,7 @@ fn requests_are_read_with_their_defaults() {
             r#"{"type":"hello","token":"mdg1.x","name":" Ann ","features":["a","b"]}"#,
             hello(Some("mdg1.x"), Some("Ann"), &["a", "b"]),
         ),
+        (r#"{"type":"hello","moved_ms":1500}"#, moved),
         (r#"{"type":"ping","id":1}"#, Request::Ping { id: id(1) }),
         (r#"{"type":"join","id":1,"room":" A "}"#, join(None, 200)),
         (
@@ -392,6 +401,16 @@ fn bad_frames_are_refused_with_code_and_field() {
             Some("features"),
         ),
         (&many_features, BadField, Some("features")),
+        (
+            r#"{"type":"hello","moved_ms":-1}"#,
+            BadField,
+            Some("moved_ms"),
+        ),
+        (
+            r#"{"type":"hello","moved_ms":"1"}"#,
+            BadField,
+            Some("moved_ms"),
+        ),
     ];
     for (text, error, field) in rows {
         let refused = parse(text).unwrap_err();

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::places::{Permit, Places};
 use super::proxies::Proxies;
 use crate::config::{Origins, Settings};
+use crate::fleet::Readiness;
 use crate::telemetry::Metrics;
 
 /// A request that has become a session.
@@ -42,15 +43,21 @@ pub struct Door {
     pub(super) metrics: Arc<Metrics>,
     pub(super) open: Open,
     is_closed: AtomicBool,
+    readiness: Arc<Readiness>,
     places: Arc<Places>,
     /// Held for one computation, never across an await.
     pace: Option<Mutex<Pace>>,
 }
 
 impl Door {
-    /// Makes a door with the limits of the settings; each session that comes in is given to `open`.
+    /// Makes a door with the limits of the settings, closed while `readiness` says that the node is sick; each session that comes in is given to `open`.
     #[must_use]
-    pub fn new(settings: &Settings, metrics: Arc<Metrics>, open: Open) -> Arc<Self> {
+    pub fn new(
+        settings: &Settings,
+        metrics: Arc<Metrics>,
+        readiness: Arc<Readiness>,
+        open: Open,
+    ) -> Arc<Self> {
         let limits = &settings.limits;
         Arc::new(Self {
             origins: settings.server.allowed_origins.clone(),
@@ -58,6 +65,7 @@ impl Door {
             metrics,
             open,
             is_closed: AtomicBool::new(false),
+            readiness,
             places: Places::new(limits.sessions, limits.sessions_per_address),
             pace: (limits.upgrades_per_second > 0)
                 .then(|| Mutex::new(Pace::new(limits.upgrades_per_second))),
@@ -79,6 +87,9 @@ impl Door {
     pub(super) fn admit(&self, address: IpAddr) -> Result<Permit, Full> {
         if self.is_closed.load(Ordering::Acquire) {
             return Err(Full::Draining);
+        }
+        if self.readiness.is_sick() {
+            return Err(Full::Sick);
         }
         let permit = self.places.take(address)?;
         if let Some(pace) = &self.pace {
@@ -104,6 +115,8 @@ impl fmt::Debug for Door {
 pub(super) enum Full {
     /// The node leaves.
     Draining,
+    /// The node hands its sessions over to others, which see the broker.
+    Sick,
     /// `limits.sessions` are open.
     Sessions,
     /// `limits.sessions_per_address` are open from this address.
@@ -117,6 +130,7 @@ impl Full {
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Draining => "draining",
+            Self::Sick => "sick",
             Self::Sessions => "sessions",
             Self::Address => "sessions_per_address",
             Self::Pace => "upgrades_per_second",
@@ -127,6 +141,7 @@ impl Full {
     pub(super) fn message(self) -> &'static str {
         match self {
             Self::Draining => "the node leaves; another one serves you",
+            Self::Sick => "the node does not reach the broker; another one serves you",
             Self::Sessions => {
                 "the node has as many sessions as limits.sessions (MADANG_LIMITS__SESSIONS) allows"
             }
@@ -187,7 +202,7 @@ mod tests {
         let settings = Settings::load(None, limits.iter().map(variable))
             .unwrap()
             .settings;
-        Door::new(&settings, Arc::default(), Arc::new(drop))
+        Door::new(&settings, Arc::default(), Arc::default(), Arc::new(drop))
     }
 
     fn address(text: &str) -> IpAddr {

@@ -5,22 +5,28 @@
 //! | `/livez` | 200 as long as the event loop turns; nothing outside the process changes it |
 //! | `/readyz` | 200, or 503 with one reason per line |
 //! | `/node` | who the node is and how it stands with others, for nodes that look for each other |
+//! | `/sees` | whether the node sees the broker now, for nodes that do not |
+//! | `/grant` | `POST`: whether such a node may be unready |
 //! | `/metrics` | Prometheus text format 0.0.4 |
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::sync::watch;
 
 use crate::broker::Health;
+use crate::fleet::witness::{self, Plea, Ruling, Sight, Witness};
 use crate::fleet::{Peer, Readiness, Standing, peers};
 use crate::protocol::NodeId;
 use crate::telemetry::Metrics;
+
+/// Longest body that is read: a plea has a name and a number.
+const MAX_BODY_BYTES: usize = 4 * 1024;
 
 /// The Prometheus text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -40,6 +46,8 @@ pub struct Internal {
     pub health: watch::Receiver<Health>,
     /// What it counts.
     pub metrics: Arc<Metrics>,
+    /// What it answers to nodes that do not reach the broker.
+    pub witness: Arc<Witness>,
 }
 
 /// Makes the internal router.
@@ -48,14 +56,17 @@ pub fn router(internal: Internal) -> Router {
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route(peers::PATH, get(tell_node))
+        .route(witness::SEES, get(tell_sight))
+        .route(witness::GRANT, post(rule))
         .route("/metrics", get(tell_metrics))
         .with_state(internal)
         .fallback(async || {
             (
                 StatusCode::NOT_FOUND,
-                "here are /livez, /readyz, /node and /metrics\n",
+                "here are /livez, /readyz, /node, /sees, /grant and /metrics\n",
             )
         })
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::map_response(no_store))
 }
 
@@ -97,6 +108,19 @@ async fn tell_node(State(internal): State<Internal>) -> Json<Peer> {
         start: internal.start,
         standing,
     })
+}
+
+async fn tell_sight(State(internal): State<Internal>) -> Result<Json<Sight>, StatusCode> {
+    let sight = internal.witness.sees().await;
+    sight.map(Json).ok_or(StatusCode::SERVICE_UNAVAILABLE)
+}
+
+async fn rule(
+    State(internal): State<Internal>,
+    Json(plea): Json<Plea>,
+) -> Result<Json<Ruling>, StatusCode> {
+    let ruling = internal.witness.rule(&plea).await;
+    ruling.map(Json).ok_or(StatusCode::SERVICE_UNAVAILABLE)
 }
 
 async fn tell_metrics(State(internal): State<Internal>) -> impl IntoResponse {

@@ -1,7 +1,7 @@
 //! From a request at `/ws` to a session.
 //!
 //! A refusal has a status, a code and a sentence, and is counted by its reason: `handshake`,
-//! `origin`, `draining`, `sessions`, `sessions_per_address` or `upgrades_per_second`.
+//! `origin`, `draining`, `sick`, `sessions`, `sessions_per_address` or `upgrades_per_second`.
 
 use std::sync::Arc;
 
@@ -143,7 +143,7 @@ fn foreign(headers: &HeaderMap) -> Refusal {
 
 fn full(full: Full) -> (&'static str, Refusal) {
     let code = match full {
-        Full::Draining => ErrorCode::Unavailable,
+        Full::Draining | Full::Sick => ErrorCode::Unavailable,
         Full::Sessions | Full::Address | Full::Pace => ErrorCode::Overloaded,
     };
     let refusal = Refusal {

@@ -9,21 +9,12 @@ use tokio_util::task::TaskTracker;
 
 use super::identity::Identity;
 use super::outbox::Bounds;
+use super::roll::Roll;
 use crate::broker::{Health, SharedBroker};
 use crate::config::Settings;
 use crate::hub::{Hub, SeatId};
 use crate::protocol::{Limits, NodeId, SessionLimits};
 use crate::telemetry::Metrics;
-
-/// Whether the sessions of a node may stay.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Stay {
-    /// Until their pages leave.
-    #[default]
-    Open,
-    /// They are let go now: told to come back, flushed, closed with 1012.
-    Leave,
-}
 
 /// What all sessions of a node share.
 #[derive(Debug)]
@@ -42,7 +33,8 @@ pub struct Context {
     pub tracker: TaskTracker,
     /// Bounds and times of sessions.
     pub bounds: SessionBounds,
-    pub(super) stay: watch::Receiver<Stay>,
+    /// Those that have not been told to leave.
+    pub roll: Arc<Roll>,
     pub(super) health: watch::Receiver<Health>,
     seats: AtomicU64,
 }
@@ -111,7 +103,6 @@ impl Context {
         metrics: Arc<Metrics>,
         node: NodeId,
         bounds: SessionBounds,
-        stay: watch::Receiver<Stay>,
     ) -> Self {
         let health = broker.health();
         let tracker = TaskTracker::new();
@@ -123,7 +114,7 @@ impl Context {
             node,
             tracker,
             bounds,
-            stay,
+            roll: Arc::default(),
             health,
             seats: AtomicU64::new(1),
         }

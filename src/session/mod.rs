@@ -3,7 +3,7 @@
 //! A session is one task. It reads requests while its outbox has room for the answers, hands them to hub and broker
 //! without waiting for what they say, and writes everything queued with one system call. In reading order: `task` (the
 //! loop and how a session ends), `requests` (what a page may ask), `hello` (who speaks), `place` and `outbox` (what
-//! others see of a session), `link` and `codec` (bytes).
+//! others see of a session), `roll` (who stays and who is told to leave), `link` and `codec` (bytes).
 
 mod bucket;
 pub mod codec;
@@ -16,10 +16,12 @@ mod outbox;
 pub mod permission;
 mod place;
 mod requests;
+mod roll;
 mod task;
 
 pub use bucket::Bucket;
-pub use context::{Context, SessionBounds, Stay};
+pub use context::{Context, SessionBounds};
 pub use identity::Identity;
 pub use outbox::{Bounds, Outbox};
+pub use roll::Roll;
 pub use task::open;

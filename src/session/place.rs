@@ -2,17 +2,23 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use prometheus::IntCounter;
+use tokio::time::Instant;
 
 use super::codec::Frame;
 use super::outbox::Outbox;
+use crate::fleet::Letter;
 use crate::hub::{Line, Seat, SeatId, Ticket};
 use crate::protocol::{RoomName, User};
 
 /// Questions whose answers may be large, at once: their size together is a few outboxes, not more.
 const MAX_QUESTIONS: usize = 4;
+
+/// A session that was moved to balance the nodes is not moved again within this time.
+const REST: Duration = Duration::from_secs(600);
 
 /// A question without an answer yet.
 struct Asking(Arc<Place>);
@@ -33,6 +39,10 @@ pub(super) struct Place {
     unanswered: AtomicUsize,
     questions: AtomicUsize,
     ephemeral_dropped: IntCounter,
+    /// What the session was told, once it is to leave.
+    letter: OnceLock<Letter>,
+    /// Until when it is not moved again; unset if nobody has said that it was moved.
+    rests_until: OnceLock<Instant>,
     /// What the session still has to receive.
     pub(super) outbox: Outbox,
 }
@@ -51,6 +61,8 @@ impl Place {
             unanswered: AtomicUsize::new(0),
             questions: AtomicUsize::new(0),
             ephemeral_dropped,
+            letter: OnceLock::new(),
+            rests_until: OnceLock::new(),
             outbox,
         }
     }
@@ -85,6 +97,31 @@ impl Place {
     pub(super) fn ticket(self: &Arc<Self>) -> Ticket {
         self.questions.fetch_add(1, Ordering::AcqRel);
         Ticket::new(Asking(self.clone()))
+    }
+
+    /// Tells the session to leave; what it is told first stands.
+    pub(super) fn tell_to_leave(&self, letter: Letter) {
+        if self.letter.set(letter).is_ok() {
+            self.outbox.nudge();
+        }
+    }
+
+    /// Returns what the session was told if it is to leave.
+    pub(super) fn letter(&self) -> Option<Letter> {
+        self.letter.get().copied()
+    }
+
+    /// Notes how long ago the session was moved here to balance the nodes.
+    pub(super) fn moved(&self, ago: Duration) {
+        if let Some(left) = REST.checked_sub(ago) {
+            // A session says hello once.
+            let _ = self.rests_until.set(Instant::now() + left);
+        }
+    }
+
+    /// Returns true while the session is not to be moved again.
+    pub(super) fn rests(&self, now: Instant) -> bool {
+        self.rests_until.get().is_some_and(|until| *until > now)
     }
 
     /// Returns true if every publish has been answered.

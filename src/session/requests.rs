@@ -206,6 +206,7 @@ impl Desk {
                 token,
                 name,
                 client,
+                moved_ms,
                 ..
             } => {
                 let Some(greeting) = greet(&self.context, &self.session, token.as_deref(), name)
@@ -220,6 +221,9 @@ impl Desk {
                 tracing::Span::current().record("user.id", greeting.user.id.as_str());
                 tracing::debug!(client, "session greeted");
                 self.place.set_user(greeting.user.clone());
+                if let Some(ago) = moved_ms {
+                    self.place.moved(Duration::from_millis(ago));
+                }
                 self.user = Some(greeting.user);
                 self.place.answer(greeting.welcome);
             }

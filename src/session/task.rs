@@ -15,23 +15,20 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::Instrument;
 
 use super::codec::{Frame, Incoming, Violation};
-use super::context::{Context, Stay};
+use super::context::Context;
 use super::link::{Link, Received};
 use super::outbox::Outbox;
 use super::place::Place;
 use super::requests::Desk;
 use crate::broker::{Health, Source};
+use crate::fleet::Letter;
 use crate::hub::{Command, Seat, lines};
-use crate::protocol::{
-    Answer, CloseCode, DegradedReason, ReconnectReason, SessionId, User, UserId, UserName,
-};
+use crate::protocol::{Answer, CloseCode, DegradedReason, SessionId, User, UserId, UserName};
 
 /// How long the end of a session waits for the page: to take the last frames, then to close its side.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// An outage that is shorter is not told: a link that is opened anew within it costs nobody anything.
 const OUTAGE: Duration = Duration::from_millis(250);
-/// Sessions that leave together come back spread over this time.
-const RETURN_SPREAD_MS: u64 = 2000;
 
 /// Why a session ends.
 #[derive(Debug)]
@@ -42,6 +39,8 @@ pub(super) enum End {
     Lost(#[expect(dead_code, reason = "told by Debug in the log")] Option<io::Error>),
     /// The node closes the session.
     Closed(CloseCode, String),
+    /// The node lets the session go to another one.
+    Moved(Letter),
 }
 
 impl End {
@@ -54,6 +53,7 @@ impl End {
             Self::Page(_) => "page",
             Self::Lost(_) => "lost",
             Self::Closed(code, _) => code.reason(),
+            Self::Moved(_) => CloseCode::Drain.reason(),
         }
     }
 }
@@ -92,7 +92,6 @@ struct Session {
     link: Link,
     desk: Desk,
     health: watch::Receiver<Health>,
-    stay: watch::Receiver<Stay>,
     opened_at: Instant,
     ping_at: Instant,
     pong_by: Option<Instant>,
@@ -127,7 +126,6 @@ impl Session {
             link: Link::new(io, context.bounds.told.frame_bytes),
             desk: Desk::new(context.clone(), place.clone(), id),
             health: context.health.clone(),
-            stay: context.stay.clone(),
             opened_at: now,
             ping_at: now + context.bounds.ping_interval,
             pong_by: None,
@@ -147,6 +145,7 @@ impl Session {
         let place = self.place.clone();
         context.metrics.sessions.inc();
         context.metrics.sessions_opened.inc();
+        context.roll.enter(&place);
         let reason = match AssertUnwindSafe(self.serve(early)).catch_unwind().await {
             Ok(end) => {
                 let reason = end.reason();
@@ -165,6 +164,7 @@ impl Session {
             .with_label_values(&[reason])
             .inc();
         context.metrics.sessions.dec();
+        context.roll.leave(place.id());
         let rooms = std::mem::take(&mut *place.rooms());
         for room in rooms {
             context
@@ -186,6 +186,9 @@ impl Session {
         let received = self.link.decode(early);
         self.take(received);
         loop {
+            if let Some(letter) = self.place.letter() {
+                return End::Moved(letter);
+            }
             if let Some(end) = self.work().await {
                 return end;
             }
@@ -218,7 +221,6 @@ impl Session {
                     }
                 }
                 Ok(()) = self.health.changed() => self.tell_health(),
-                () = until_leave(&mut self.stay) => return End::closed(CloseCode::Drain),
             }
         }
     }
@@ -366,15 +368,15 @@ impl Session {
         let farewell = match end {
             End::Lost(_) => return,
             End::Page(reason) => Frame::close_reply(reason.as_ref()),
-            End::Closed(CloseCode::Drain, reason) => {
-                let after_ms = random_below(RETURN_SPREAD_MS);
-                self.tell(&Answer::Reconnect {
-                    after_ms,
-                    reason: ReconnectReason::Drain,
-                });
+            End::Moved(letter) => {
+                let after_ms = random_up_to(letter.spread);
+                let reason = letter.reason;
+                self.tell(&Answer::Reconnect { after_ms, reason });
+                let told = &self.context.metrics.sessions_let_go;
+                told.with_label_values(&[reason.as_str()]).inc();
                 let by = Instant::now() + self.context.bounds.send_timeout;
                 self.flush_until(by, |place| place.is_answered()).await;
-                Frame::close(CloseCode::Drain.code(), &reason)
+                Frame::close(CloseCode::Drain.code(), CloseCode::Drain.reason())
             }
             End::Closed(code, reason) => Frame::close(code.code(), &reason),
         };
@@ -412,20 +414,16 @@ impl Session {
     }
 }
 
-/// Waits until the sessions are let go; for ever if nobody can say so any more.
-async fn until_leave(stay: &mut watch::Receiver<Stay>) {
-    if stay.wait_for(|stay| *stay == Stay::Leave).await.is_err() {
-        std::future::pending().await
-    }
-}
-
 /// Returns the end that a violation of the wire leads to.
 fn closed_by(violation: &Violation) -> End {
     let close = violation.close;
     End::Closed(close, format!("{}: {}", close.reason(), violation.reason))
 }
 
-/// Returns a number below `bound`, 0 if the system gives no random numbers.
-fn random_below(bound: u64) -> u64 {
+/// Returns a time from 0 to this in milliseconds, 0 if the system gives no random numbers.
+fn random_up_to(longest: Duration) -> u64 {
+    let bound = u64::try_from(longest.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1);
     getrandom::u64().map_or(0, |random| random % bound)
 }

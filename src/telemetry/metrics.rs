@@ -23,6 +23,10 @@ pub struct Metrics {
     /// Sessions ended, by the reason word of the protocol's close table, `page` when
     /// the other side left, `lost` when the wire broke, `fault` for a fault of this program.
     pub sessions_closed: IntCounterVec,
+    /// Sessions told to come back elsewhere (`reconnect`), by reason.
+    pub sessions_let_go: IntCounterVec,
+    /// Seconds that are left of the window in which all sessions are let go, 0 while none is.
+    pub drain_remaining: prometheus::Gauge,
     /// Upgrade requests refused before a session began, by reason.
     pub upgrades_refused: IntCounterVec,
     /// Rooms with members on this node.
@@ -77,6 +81,13 @@ pub struct Metrics {
     pub broker_evicts: IntGauge,
     /// Rooms with a subscription in the broker.
     pub broker_subscriptions: IntGauge,
+    /// What other nodes answered when this one did not reach the broker: `sees`, `does_not`, `unreachable`.
+    pub peer_answers: IntCounterVec,
+    /// What this node ruled when another one asked to be unready: `granted`, or why not: `share`, `capacity`,
+    /// `unavailable`.
+    pub grants: IntCounterVec,
+    /// 1 while the node is unready because it alone does not reach the broker.
+    pub sick: IntGauge,
     /// Nodes that should not be there: `peers` beside one without Redis, `prefix` those of another fleet under this
     /// one's prefix.
     pub fleet_conflicts: IntGaugeVec,
@@ -129,6 +140,19 @@ impl Metrics {
                 "sessions_closed_total",
                 "Sessions ended, by reason",
                 "reason",
+            ),
+            sessions_let_go: by(
+                "sessions_let_go_total",
+                "Sessions told to come back elsewhere, by reason",
+                "reason",
+            ),
+            drain_remaining: add(
+                &own,
+                prometheus::Gauge::new(
+                    "drain_remaining_seconds",
+                    "Left of the window in which all sessions are let go",
+                )
+                .expect("valid metric"),
             ),
             upgrades_refused: by(
                 "upgrades_refused_total",
@@ -228,6 +252,20 @@ impl Metrics {
             broker_subscriptions: gauge(
                 "broker_subscriptions",
                 "Rooms with a subscription in the broker",
+            ),
+            peer_answers: by(
+                "peer_answers_total",
+                "Answers of other nodes whether they see the broker",
+                "answer",
+            ),
+            grants: by(
+                "grants_total",
+                "Rulings about other nodes that asked to be unready",
+                "ruling",
+            ),
+            sick: gauge(
+                "sick",
+                "1 while the node alone does not reach the broker and is unready",
             ),
             fleet_conflicts: add(
                 &own,

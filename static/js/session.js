@@ -75,7 +75,7 @@ export class Session {
       return;
     }
     this.line = line;
-    line.onopen = () => this.send({ type: 'hello', ...this.hello() });
+    line.onopen = () => this.send({ type: 'hello', ...this.hello(), moved_ms: this.movedAt && Math.round(this.clock.now() - this.movedAt) });
     line.onmessage = (event) => this.#hear(event.data);
     line.onclose = (event) => this.#ended(event.code);
     this.#become({ name: 'connecting', since: offlineSince });
@@ -140,10 +140,12 @@ export class Session {
   }
 
   /** The node goes away and says when to come back; it closes once everything is answered. */
-  #told({ after_ms: after }) {
+  #told({ after_ms: after, reason }) {
     const wait = Number.isFinite(after) ? Math.min(Math.max(after, 0), 10 * BACKOFF_CAP_MS) : 0;
     this.toldAt = this.clock.now() + wait;
     this.leaveBy = this.toldAt + TOLD_GRACE_MS;
+    // Said in each hello, so that nobody is moved to and fro.
+    if (reason === 'rebalance') this.movedAt = this.clock.now();
   }
 
   #ping() {

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use crate::support::eventually;
+use crate::support::page::Page;
 use crate::support::program::{Running, run, stderr};
 use crate::support::redis::{RedisOptions, RedisServer};
 
@@ -82,6 +83,27 @@ async fn it_starts_answers_its_own_probe_and_ends_with_0() {
     let output = run(&["healthcheck"], &variables);
     assert_eq!(output.status.code(), Some(1));
     assert!(!stderr(&output).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_at_once() {
+    for (delay, window) in [("10m", "20s"), ("0s", "1h")] {
+        let variables = [
+            ("MADANG_DRAIN__DELAY", delay),
+            ("MADANG_DRAIN__WINDOW", window),
+        ];
+        let started = Running::start(&variables).await;
+        let address = started.value("address").parse().unwrap();
+        // Too many to be let go before the second signal comes.
+        let mut pages = Vec::new();
+        for number in 0..40 {
+            pages.push(Page::open(address, &format!("page {number}")).await);
+        }
+        started.signal("TERM");
+        eventually("it drains", || async { started.log().contains("draining") }).await;
+        assert!(!started.is_ready().await);
+        assert_eq!(started.end("TERM").await, Some(1));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,9 +16,13 @@ mod boot;
 mod broker;
 /// What people do.
 mod chat;
+/// Nodes that leave, and what becomes of their sessions.
+mod leaving;
 /// Many sessions at once.
 mod many;
 /// Nodes that should not be there.
 mod neighbors;
 /// What happens to a room when its Redis dies, forgets, is rewound or says nothing.
 mod redis_faults;
+/// Nodes that do not reach Redis while others do.
+mod sickness;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::super::{Event, Health, Refusal};
+use super::super::{Event, Health, Outage, Refusal};
 use super::agenda::Due;
 use super::state::{Node, NodeNumber, Room, State};
 use crate::protocol::{Position, RoomName};
@@ -101,7 +101,10 @@ impl State {
         };
         if !is_up {
             let reason = "the way to the broker is cut";
-            node.health.send_replace(Health::Down(reason.to_owned()));
+            node.health.send_replace(Health::Down(Outage {
+                reason: reason.to_owned(),
+                is_configuration: false,
+            }));
             self.tell(
                 number,
                 Event::Down {

@@ -41,6 +41,8 @@ impl Faults {
         self.with(|state| {
             state.identity = None;
             state.ended.clear();
+            state.died.clear();
+            state.grants.clear();
             for room in state.rooms.values_mut() {
                 (room.record, room.dedupe, room.presence) = Default::default();
             }

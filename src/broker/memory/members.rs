@@ -1,13 +1,15 @@
 //! Nodes in the store: what they subscribed to, what they delivered, who their users are, how they end.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::super::chain::CHAIN_LENGTH;
-use super::super::{Event, FleetNode, Health, PresenceChange};
+use super::super::grant::{self, GRANT_LIFE, Grant, SEEN_FOR};
+use super::super::{Event, FleetNode, Health, Outage, PresenceChange};
 use super::agenda::{Due, now};
 use super::state::{Node, NodeNumber, State};
-use crate::protocol::{Epoch, Position, RoomName};
+use crate::protocol::{Epoch, NodeId, Position, RoomName};
 
 /// How long presence changes of a room are collected before they are told together.
 const ANNOUNCE_AFTER: Duration = Duration::from_millis(150);
@@ -101,8 +103,10 @@ impl State {
     pub(super) fn end(&mut self, number: NodeNumber, leaving: bool) -> Option<Node> {
         let node = self.nodes.remove(&number)?;
         node.way.is_open.store(false, Ordering::Release);
-        node.health
-            .send_replace(Health::Down("the node has ended".to_owned()));
+        node.health.send_replace(Health::Down(Outage {
+            reason: "the node has ended".to_owned(),
+            is_configuration: false,
+        }));
         let kept_until = now() + self.options.history_keep;
         for room in self.rooms.values_mut() {
             if room.members.remove(&number).is_some() {
@@ -110,6 +114,9 @@ impl State {
             }
         }
         tracing::debug!(node = %node.record.node, "left the memory broker");
+        if !leaving {
+            self.died.insert(node.record.node.clone(), now());
+        }
         if !node.has_lost_lease {
             self.ended.insert(number, node.lease(leaving));
         }
@@ -129,6 +136,25 @@ impl State {
         fleet.extend(self.ended.values().cloned());
         fleet.sort_by(|one, other| (&one.node, one.start).cmp(&(&other.node, other.start)));
         fleet
+    }
+
+    /// Gives a node the grant to be unready, or renews it, unless as many others as may have one.
+    pub(super) fn grant(&mut self, node: &NodeId) -> Grant {
+        let now = now();
+        self.died.retain(|_, seen| *seen + SEEN_FOR > now);
+        self.grants.retain(|_, until| *until > now);
+        let living: BTreeSet<&NodeId> = self.nodes.values().map(|it| &it.record.node).collect();
+        let mut seen = self.died.keys().filter(|it| !living.contains(it)).count() + living.len();
+        if !living.contains(node) && !self.died.contains_key(node) {
+            seen += 1;
+        }
+        let given = self.grants.keys().filter(|it| *it != node).count();
+        let (given, most) = (given as u64, grant::most(seen as u64));
+        if given >= most {
+            return Grant::Refused { given, most };
+        }
+        self.grants.insert(node.clone(), now + GRANT_LIFE);
+        Grant::Given
     }
 
     pub(super) fn announce(&mut self, name: &RoomName) {

@@ -119,6 +119,7 @@ impl MemoryBroker {
             delivered: HashMap::new(),
             held: BTreeMap::new(),
             has_lost_lease: false,
+            is_leaving: false,
         };
         state.nodes.insert(number, node);
         state.tell(number, Event::Up);

@@ -7,14 +7,14 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::super::{
-    Broker, Ephemeral, Event, FleetNode, Health, PresenceChange, Publish, Roster, Snapshot, Source,
-    Span, Unavailable,
+    Broker, Ephemeral, Event, FleetNode, Grant, Health, PresenceChange, Publish, Roster, Snapshot,
+    Source, Span, Unavailable,
 };
 use super::agenda::now;
 use super::publishing::Outcome;
 use super::state::{Node, NodeNumber, State};
 use super::{MemoryBroker, unix_ms};
-use crate::protocol::{Position, RoomName};
+use crate::protocol::{NodeId, Position, RoomName};
 
 /// Ends its node when it is dropped: like a process that died, unless [`Broker::stop`] came first.
 #[derive(Debug)]
@@ -45,9 +45,8 @@ impl View {
                 .map(|node| node.health.borrow().clone())
             {
                 Some(Health::Up) => Ok(question(&mut state)),
-                Some(Health::Down(reason) | Health::Starting(Some(reason))) => {
-                    Err(Unavailable(reason))
-                }
+                Some(Health::Down(outage)) => Err(Unavailable(outage.reason)),
+                Some(Health::Starting(Some(reason))) => Err(Unavailable(reason)),
                 Some(Health::Starting(None)) | None => {
                     Err(Unavailable("the node has ended".to_owned()))
                 }
@@ -128,6 +127,23 @@ impl Broker for View {
 
     fn fleet(&self) -> BoxFuture<'static, Result<Vec<FleetNode>, Unavailable>> {
         self.ask(|state| state.fleet())
+    }
+
+    fn leaving(&self) {
+        self.with(|state| {
+            if let Some(node) = state.nodes.get_mut(&self.number) {
+                node.is_leaving = true;
+            }
+        });
+    }
+
+    fn sees(&self) -> BoxFuture<'static, Result<(), Unavailable>> {
+        self.ask(|_| ())
+    }
+
+    fn grant(&self, node: &NodeId) -> BoxFuture<'static, Result<Grant, Unavailable>> {
+        let node = node.clone();
+        self.ask(move |state| state.grant(&node))
     }
 
     fn identity_key(&self, candidate: Bytes) -> BoxFuture<'static, Result<Bytes, Unavailable>> {

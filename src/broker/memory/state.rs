@@ -19,7 +19,7 @@ use super::faults::Plan;
 use super::presence::Presence;
 use super::refusals::Refusals;
 use super::room::Record;
-use crate::protocol::{Epoch, RoomName, UserId};
+use crate::protocol::{Epoch, NodeId, RoomName, UserId};
 use crate::telemetry::Metrics;
 
 /// A node of this process, and its lease.
@@ -93,6 +93,8 @@ pub(super) struct Node {
     /// Presence changes told while the way was cut, newest of each user.
     pub(super) held: BTreeMap<(RoomName, UserId), PresenceChange>,
     pub(super) has_lost_lease: bool,
+    /// Whether the node drains.
+    pub(super) is_leaving: bool,
 }
 
 impl Node {
@@ -102,7 +104,8 @@ impl Node {
 
     /// Returns what the node's lease says now.
     pub(super) fn lease(&self, leaving: bool) -> FleetNode {
-        self.record.at(self.metrics.sessions.get(), leaving)
+        self.record
+            .at(self.metrics.sessions.get(), leaving || self.is_leaving)
     }
 }
 
@@ -115,6 +118,10 @@ pub(super) struct State {
     pub(super) nodes: BTreeMap<NodeNumber, Node>,
     /// Nodes that have ended and whose users are not swept yet, as they were at their end.
     pub(super) ended: BTreeMap<NodeNumber, FleetNode>,
+    /// Nodes that ended without leaving, and when: they count in the fleet for a while.
+    pub(super) died: BTreeMap<NodeId, Instant>,
+    /// Nodes that may be unready, and until when.
+    pub(super) grants: BTreeMap<NodeId, Instant>,
     pub(super) joined: NodeNumber,
     pub(super) identity: Option<Bytes>,
     pub(super) agenda: Agenda,
@@ -132,6 +139,8 @@ impl State {
             rooms: HashMap::new(),
             nodes: BTreeMap::new(),
             ended: BTreeMap::new(),
+            died: BTreeMap::new(),
+            grants: BTreeMap::new(),
             joined: 0,
             identity: None,
             agenda,

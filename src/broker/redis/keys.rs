@@ -12,6 +12,10 @@
 //! | `<prefix>:{<room>}` | name that the room's payloads are published under |
 //! | `<prefix>:canary:<node>` | name that a node publishes to itself under |
 //! | `<prefix>:identity` | key that signs identity tokens |
+//!
+//! On a Cluster every key without a room begins with `{<prefix>}` in place of `<prefix>`: all of them share one slot, so
+//! that pipelines and scripts over several of them stay what they are. A canary ends in `:{<number>}`, with a number
+//! whose slot is the shard's.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -21,7 +25,10 @@ use crate::protocol::RoomName;
 /// Builds and reads the names under one prefix.
 #[derive(Clone, Debug)]
 pub struct Keys {
+    /// Begins the names of rooms and canaries.
     prefix: Arc<str>,
+    /// Begins the keys without a room.
+    common: Arc<str>,
 }
 
 impl Keys {
@@ -30,13 +37,23 @@ impl Keys {
     pub fn new(prefix: &str) -> Self {
         Self {
             prefix: prefix.into(),
+            common: prefix.into(),
         }
     }
 
-    /// Returns the prefix of every name.
+    /// The same on a Cluster.
+    #[must_use]
+    pub fn on_cluster(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.into(),
+            common: format!("{{{prefix}}}").into(),
+        }
+    }
+
+    /// Returns the prefix of every key that belongs to no room; on a Cluster they share a slot.
     #[must_use]
     pub fn prefix(&self) -> &str {
-        &self.prefix
+        &self.common
     }
 
     /// Returns the key of the room's log.
@@ -86,7 +103,13 @@ impl Keys {
     /// Returns the key of the fleet's identity key.
     #[must_use]
     pub fn identity(&self) -> String {
-        format!("{}:identity", self.prefix)
+        format!("{}:identity", self.common)
+    }
+
+    /// Returns the name that a node publishes to itself under, on the shard that has the slot of `tag`.
+    #[must_use]
+    pub fn canary_at(&self, node: &str, tag: &str) -> String {
+        format!("{}:canary:{node}:{{{tag}}}", self.prefix)
     }
 
     fn of_room(&self, room: &RoomName, part: &str) -> String {
@@ -148,6 +171,18 @@ mod tests {
         assert_eq!(keys.payloads(&room), tag);
         assert_eq!(keys.canary("n1"), "madang:canary:n1");
         assert_eq!(keys.identity(), "madang:identity");
+    }
+
+    #[test]
+    fn on_a_cluster_what_has_no_room_shares_a_slot() {
+        let (alone, cluster) = (Keys::new("madang"), Keys::on_cluster("madang"));
+        let room = RoomName::trusted("lobby");
+        assert_eq!(alone.log(&room), cluster.log(&room));
+        assert_eq!(cluster.prefix(), "{madang}");
+        assert_eq!(cluster.identity(), "{madang}:identity");
+        let canary = cluster.canary_at("n1", "7");
+        assert_eq!(canary, "madang:canary:n1:{7}");
+        assert_eq!(cluster.room_of(canary.as_bytes()), None);
     }
 
     #[test]

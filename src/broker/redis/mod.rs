@@ -12,6 +12,8 @@
 pub mod batch;
 pub mod call;
 pub mod clock;
+pub mod cluster;
+mod endpoint;
 pub mod fault;
 pub mod identity;
 pub mod keys;
@@ -31,6 +33,8 @@ mod recorder;
 pub mod refusals;
 pub mod rights;
 pub mod script;
+mod sentinels;
+pub mod shard;
 mod subscriber;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -54,10 +58,10 @@ use self::presence::Presence;
 use self::publisher::Publisher;
 use self::subscriber::Subscriber;
 use super::{
-    Broker, Ephemeral, FleetNode, Health, PresenceChange, Publish, Roster, Sink, Snapshot, Source,
-    Span, Unavailable,
+    Broker, Ephemeral, FleetNode, Grant, Health, PresenceChange, Publish, Roster, Sink, Snapshot,
+    Source, Span, Unavailable,
 };
-use crate::protocol::{Position, RoomName};
+use crate::protocol::{NodeId, Position, RoomName};
 use crate::telemetry::Metrics;
 
 pub use self::fault::LinkError;
@@ -194,6 +198,20 @@ impl Broker for RedisBroker {
     fn fleet(&self) -> BoxFuture<'static, Result<Vec<FleetNode>, Unavailable>> {
         let link = Arc::clone(&self.link);
         Box::pin(async move { lease::fleet(&link).await })
+    }
+
+    fn leaving(&self) {
+        self.presence.leaving();
+    }
+
+    fn sees(&self) -> BoxFuture<'static, Result<(), Unavailable>> {
+        let link = Arc::clone(&self.link);
+        Box::pin(async move { lease::sees(&link).await })
+    }
+
+    fn grant(&self, node: &NodeId) -> BoxFuture<'static, Result<Grant, Unavailable>> {
+        let (link, node) = (Arc::clone(&self.link), node.clone());
+        Box::pin(async move { lease::grant(&link, node.as_str()).await })
     }
 
     fn identity_key(&self, candidate: Bytes) -> BoxFuture<'static, Result<Bytes, Unavailable>> {

@@ -101,7 +101,12 @@ impl Node {
         let metrics = Arc::new(Metrics::new());
         let (sender, opened) = mpsc::unbounded_channel();
         let open = move |session| sender.send(session).expect("the test listens");
-        let door = Door::new(&settings, Arc::clone(&metrics), Arc::new(open));
+        let door = Door::new(
+            &settings,
+            Arc::clone(&metrics),
+            Arc::default(),
+            Arc::new(open),
+        );
         let memory = MemoryBroker::new(memory::Options::from(&settings));
         let node = FleetNode::new(NodeId::parse("node-1").unwrap());
         let api = Api::new(

@@ -3,18 +3,24 @@
 use super::*;
 use crate::broker::Health;
 use crate::fleet::Readiness;
+use crate::fleet::ask;
+use crate::fleet::witness::Witness;
 use crate::server::internal::{self, Internal};
 use crate::tools::healthcheck::{self, Probe};
 
 fn start(readiness: &Arc<Readiness>) -> Served {
     let (_, health) = tokio::sync::watch::channel(Health::Up);
+    let memory = MemoryBroker::new(memory::Options::from(&Settings::default()));
+    let node = NodeId::parse("n1").unwrap();
+    let broker = memory.join(FleetNode::new(node.clone()), Arc::new(Deaf), Arc::default());
     let router = internal::router(Internal {
-        node: NodeId::parse("n1").unwrap(),
+        node: node.clone(),
         start: 7,
         is_joined: false,
         readiness: Arc::clone(readiness),
         health,
         metrics: Arc::new(Metrics::new()),
+        witness: Arc::new(Witness::new(node, broker, Arc::default())),
     });
     Served::start(router, Options::internal(&Settings::default().server))
 }
@@ -112,4 +118,28 @@ async fn a_node_that_does_not_listen_or_does_not_answer_is_told() {
         .await
         .unwrap_err();
     assert!(fault.contains("no answer within 2 s"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_node_tells_whether_it_sees_the_broker_and_rules_about_those_that_do_not() {
+    let served = start(&Arc::default());
+    let sight = served.get("/sees").await;
+    assert_eq!(sight.text(), r#"{"node":"n1","sees":true}"#);
+    let plea = |node: &str| format!(r#"{{"node":"{node}","sessions":9,"later":1}}"#);
+    let ask = async |body: String| ask::post(served.address, "/grant", &body).await.unwrap();
+    assert_eq!(ask(plea("n2")).await.body, r#"{"granted":true,"why":""}"#);
+    let refused = ask(plea("n3")).await;
+    assert!(
+        refused.body.contains("\"granted\":false"),
+        "{}",
+        refused.body
+    );
+    assert!(
+        refused.body.contains("(1) are unready already"),
+        "{}",
+        refused.body
+    );
+    assert_eq!(ask("{}".to_owned()).await.status, 422);
+    assert_eq!(ask(plea(&"n".repeat(8000))).await.status, 413);
+    assert_eq!(served.get("/grant").await.status, 405);
 }

@@ -82,6 +82,8 @@ pub(super) struct Talker {
     unanswered: VecDeque<Unanswered>,
     requests: u64,
     said: u64,
+    /// When it was moved to balance the nodes, last.
+    moved_at: Option<Instant>,
 }
 
 /// How a session goes on after a frame.
@@ -104,6 +106,7 @@ impl Talker {
             unanswered: VecDeque::new(),
             requests: 0,
             said: 0,
+            moved_at: None,
         }
     }
 
@@ -149,8 +152,8 @@ impl Talker {
     async fn open(&mut self) -> Result<Stream, String> {
         let mut stream = dial(&self.shared.url).await?;
         let name = format!("talker {}", self.who);
-        let hello =
-            json!({"type": "hello", "name": name, "token": self.token, "client": "madang-soak"});
+        let moved_ms = self.moved_at.map(|at| at.elapsed().as_millis());
+        let hello = json!({"type": "hello", "name": name, "token": self.token, "client": "madang-soak", "moved_ms": moved_ms});
         write(&mut stream, &hello).await?;
         loop {
             let frame = read(&mut stream).await?;
@@ -351,7 +354,12 @@ impl Talker {
             }
             "error" => return Err(format!("a request is refused for good: {frame}")),
             "left" => return Err(format!("the node let the talker go: {frame}")),
-            "reconnect" => return Ok(Next::ComeBack(Duration::from_millis(number("after_ms")))),
+            "reconnect" => {
+                if frame["reason"] == "rebalance" {
+                    self.moved_at = Some(Instant::now());
+                }
+                return Ok(Next::ComeBack(Duration::from_millis(number("after_ms"))));
+            }
             _ => {}
         }
         Ok(Next::Listen)

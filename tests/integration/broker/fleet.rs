@@ -1,6 +1,7 @@
 use std::time::Instant;
 
-use madang::broker::FleetNode;
+use madang::broker::{FleetNode, Grant};
+use madang::protocol::NodeId;
 
 use super::bench::{Bench, Node, as_lease};
 use crate::support::eventually;
@@ -11,6 +12,8 @@ on_both!(
     a_node_that_died_leaves_with_its_lease,
     a_fleet_that_cannot_be_read_is_told_as_such,
     lost_leases_are_listed_again,
+    a_node_that_drains_says_so,
+    few_may_be_unready_at_a_time,
 );
 
 async fn fleet(node: &Node) -> Vec<FleetNode> {
@@ -102,4 +105,42 @@ async fn lost_leases_are_listed_again(mut bench: Bench) {
     bench.lose_all().await;
     until_listed(&b, &["a", "b"]).await;
     assert_eq!(fleet(&a).await, ["a", "b"].map(as_lease));
+}
+
+async fn a_node_that_drains_says_so(mut bench: Bench) {
+    let (a, b) = (bench.node("a").await, bench.node("b").await);
+    until_listed(&b, &["a", "b"]).await;
+    a.leaving();
+    eventually("a leaves", || async { fleet(&b).await[0].leaving }).await;
+    assert!(!fleet(&a).await[1].leaving);
+}
+
+async fn few_may_be_unready_at_a_time(mut bench: Bench) {
+    let mut nodes = Vec::new();
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        nodes.push(bench.node(name).await);
+        if name == "d" {
+            // It has taken its lease, and so was seen.
+            until_listed(&nodes[0], &["a", "b", "c", "d"]).await;
+        }
+        if name == "d" {
+            let asked = |node: &str| nodes[1].grant(&NodeId::parse(node).unwrap());
+            assert_eq!(asked("a").await, Ok(Grant::Given));
+            let refused = Grant::Refused { given: 1, most: 1 };
+            assert_eq!(asked("c").await, Ok(refused));
+            assert_eq!(asked("a").await, Ok(Grant::Given), "it is renewed");
+        }
+    }
+    until_listed(&nodes[0], &["a", "b", "c", "d", "e", "f", "g", "h"]).await;
+    let asked = |node: &str| nodes[7].grant(&NodeId::parse(node).unwrap());
+    eventually("two of eight may", || async {
+        asked("c").await == Ok(Grant::Given)
+    })
+    .await;
+    let refused = Grant::Refused { given: 2, most: 2 };
+    assert_eq!(asked("d").await, Ok(refused));
+    assert_eq!(nodes[6].sees().await, Ok(()));
+    bench.take_down().await;
+    asked("c").await.expect_err("nobody is there");
+    nodes[6].sees().await.expect_err("nobody is there");
 }

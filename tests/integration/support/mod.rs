@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 pub(crate) mod page;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod screen;
 

@@ -98,16 +98,17 @@ impl Running {
         lines.find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
     }
 
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let mut kill = Command::new("kill");
+        let sent = kill.args([&format!("-{signal}"), &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// Sends a signal and returns the exit code.
     pub(crate) async fn end(mut self, signal: &str) -> Option<i32> {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([&format!("-{signal}"), &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.signal(signal);
         let begun = std::time::Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

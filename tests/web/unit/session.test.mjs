@@ -164,6 +164,24 @@ test('a told reconnect comes back when told, without counting as a failure', () 
   assert.equal(session.state.retryAt - clock.now(), 1_000);
 });
 
+test('who was moved to balance the nodes says so in each hello', () => {
+  const { clock, line, goOnline } = setUp();
+  goOnline();
+  assert.equal('moved_ms' in line().sent[0], false);
+  line().say({ type: 'reconnect', after_ms: 100, reason: 'rebalance' });
+  clock.pass(40);
+  line().end(1012);
+  clock.pass(60);
+  line().open();
+  assert.equal(line().sent[0].moved_ms, 100);
+  line().say({ type: 'welcome' });
+  line().say({ type: 'reconnect', after_ms: 1_000, reason: 'drain' });
+  line().end(1012);
+  clock.pass(1_000);
+  line().open();
+  assert.equal(line().sent[0].moved_ms, 1_100);
+});
+
 test('a node that tells and does not close is left', () => {
   const { clock, session, line, goOnline } = setUp();
   goOnline();

@@ -225,3 +225,29 @@ fn user_of(change: PresenceChange) -> User {
         PresenceChange::Gone(id) => panic!("{id} is gone"),
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_ends_after_its_time_and_the_dead_count_for_a_while() {
+    use super::super::super::Grant;
+    let store = MemoryBroker::new(options());
+    let mut nodes: Vec<_> = ["a", "b", "c", "d", "e", "f", "g", "h"]
+        .map(|name| node(&store, name).0)
+        .into();
+    let last = nodes.remove(0);
+    let ask = |name: &str| last.grant(&crate::protocol::NodeId::parse(name).unwrap());
+    assert_eq!(ask("b").await, Ok(Grant::Given));
+    assert_eq!(ask("c").await, Ok(Grant::Given));
+    let refused = Grant::Refused { given: 2, most: 2 };
+    assert_eq!(ask("d").await, Ok(refused));
+    tokio::time::sleep(Duration::from_secs(14)).await;
+    assert_eq!(ask("b").await, Ok(Grant::Given), "it is renewed");
+    assert_eq!(ask("d").await, Ok(refused));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(ask("d").await, Ok(Grant::Given), "that of c has ended");
+    drop(nodes);
+    assert_eq!(ask("c").await, Ok(refused), "the dead count");
+    tokio::time::sleep(Duration::from_secs(601)).await;
+    assert_eq!(ask("c").await, Ok(Grant::Given));
+    let refused = Grant::Refused { given: 1, most: 1 };
+    assert_eq!(ask("d").await, Ok(refused), "and are forgotten");
+}

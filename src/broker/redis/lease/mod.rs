@@ -4,6 +4,7 @@
 //! another id and tells its presence anew, since somebody may have swept the old one.
 
 mod fleet;
+mod grant;
 mod id;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,7 @@ use super::link::Link;
 use crate::telemetry::Metrics;
 
 pub(super) use self::fleet::{fleet, listed};
+pub(super) use self::grant::{grant, sees};
 pub(super) use self::id::{LeaseId, leases};
 
 /// What a try to keep the lease came to.
@@ -47,6 +49,8 @@ struct State {
     lost: Option<LeaseId>,
     /// Since when every renewal was answered in time.
     steady: Option<Instant>,
+    /// Whether the node drains.
+    leaving: bool,
 }
 
 /// The JSON of a lease.
@@ -85,12 +89,20 @@ impl Lease {
         self.link.options().lease
     }
 
+    /// Marks the lease as leaving, from its next renewal on.
+    pub(super) fn leaving(&self) {
+        self.state().leaving = true;
+    }
+
     /// Renews the lease, or takes one.
     ///
     /// # Errors
     /// Why there was no answer; the lease may hold or not.
     pub(super) async fn keep(&self) -> Result<Kept, LinkError> {
         let kept = self.try_keep().await;
+        if kept.is_ok() {
+            grant::note_seen(&self.link, self.node.node.as_str(), self.until()).await;
+        }
         let mut state = self.state();
         match kept {
             Ok(Kept::Same) => drop(state.steady.get_or_insert_with(Instant::now)),
@@ -135,7 +147,7 @@ impl Lease {
         pipeline
             .cmd("SET")
             .arg(id.key(keys))
-            .arg(self.record(id, false))
+            .arg(self.record(id))
             .arg("XX")
             .arg("KEEPTTL");
         pipeline.cmd("SADD").arg(leases(keys)).arg(id.as_str());
@@ -156,7 +168,7 @@ impl Lease {
         pipeline
             .cmd("SET")
             .arg(id.key(keys))
-            .arg(self.record(&id, false))
+            .arg(self.record(&id))
             .arg("PX")
             .arg(millis(self.life()));
         pipeline.cmd("SADD").arg(leases(keys)).arg(id.as_str());
@@ -173,6 +185,7 @@ impl Lease {
 
     /// Marks the lease as leaving and lets it end after the debounce time.
     pub(super) async fn give_up(&self, debounce: Duration) -> Result<(), LinkError> {
+        self.leaving();
         let Some(id) = self.state().held.take() else {
             return Ok(());
         };
@@ -182,14 +195,22 @@ impl Lease {
         pipeline
             .cmd("SET")
             .arg(&key)
-            .arg(self.record(&id, true))
+            .arg(self.record(&id))
             .arg("XX")
             .arg("KEEPTTL");
+        // One that left in order is no node of the fleet any more.
+        let node = self.node.node.as_str();
+        pipeline
+            .cmd("HDEL")
+            .arg(grant::nodes(self.link.keys()))
+            .arg(format!("seen:{node}"))
+            .arg(format!("grant:{node}"));
         let results = self.link.ask(&mut pipeline, self.until()).await?;
         self.first(results).map(drop)
     }
 
-    fn record(&self, id: &LeaseId, leaving: bool) -> String {
+    fn record(&self, id: &LeaseId) -> String {
+        let leaving = self.state().leaving;
         let record = Record {
             id: id.as_str(),
             node: self.node.at(self.metrics.sessions.get(), leaving),

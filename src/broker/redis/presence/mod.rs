@@ -55,6 +55,8 @@ pub(super) struct Presence {
     /// Told when changes were added or another lease was taken.
     changed: Notify,
     debounce: Duration,
+    /// Told when the lease has something else to say.
+    lease_changed: Notify,
     /// Its own end: the tasks stop before the lease is given up.
     ended: CancellationToken,
     tasks: TaskTracker,
@@ -80,6 +82,7 @@ impl Presence {
             notices,
             changes: Mutex::default(),
             changed: Notify::new(),
+            lease_changed: Notify::new(),
             debounce,
             ended: stop.child_token(),
             tasks: TaskTracker::new(),
@@ -106,6 +109,12 @@ impl Presence {
     pub(super) fn change(&self, room: &RoomName, changes: Vec<PresenceChange>) {
         self.changes().add(room, changes, Instant::now());
         self.changed.notify_one();
+    }
+
+    /// Marks the lease as leaving.
+    pub(super) fn leaving(&self) {
+        self.lease.leaving();
+        self.lease_changed.notify_one();
     }
 
     /// Lets the lease end after the debounce time; whoever sweeps it does the rest.
@@ -140,6 +149,7 @@ impl Presence {
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
+                () = self.lease_changed.notified() => {}
                 // The lease may have ended meanwhile: the sooner that is known, the sooner presence is right again.
                 () = self.way.wait_up_again() => {}
             }

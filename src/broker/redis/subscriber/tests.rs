@@ -16,6 +16,7 @@ use crate::protocol::{Epoch, Position, RoomName};
 use crate::telemetry::Metrics;
 
 struct Node {
+    link: Arc<Link>,
     subscriber: Arc<Subscriber>,
     seen: Arc<Recorder>,
     metrics: Arc<Metrics>,
@@ -37,7 +38,7 @@ fn node(options: &Options) -> Node {
     let link = Link::new(options, Arc::clone(&metrics)).unwrap();
     let sink = Arc::<Recorder>::clone(&seen);
     let subscriber = Subscriber::start(
-        link,
+        Arc::clone(&link),
         "n1",
         sink,
         Arc::clone(&metrics),
@@ -45,6 +46,7 @@ fn node(options: &Options) -> Node {
         &stop,
     );
     Node {
+        link,
         subscriber,
         seen,
         metrics,
@@ -146,8 +148,8 @@ async fn a_crash_of_redis_is_survived() {
     server.crash();
     node.seen.expect("down", is_down).await;
     assert!(
-        matches!(&*node.subscriber.way().health().borrow(), Health::Down(reason) if reason.contains("Redis at")
-        || reason.contains("nothing listens") || reason.contains("broke"))
+        matches!(&*node.subscriber.way().health().borrow(), Health::Down(outage) if outage.reason.contains("Redis at")
+        || outage.reason.contains("nothing listens") || outage.reason.contains("broke"))
     );
     node.subscriber.subscribe(room("b"), 1);
     server.restart();
@@ -185,7 +187,7 @@ async fn a_demoted_server_is_given_up_and_named() {
     server.run(&["REPLICAOF", "127.0.0.1", "1"]);
     node.seen.expect("down", is_down).await;
     eventually("the reason", || {
-        matches!(&*node.subscriber.way().health().borrow(), Health::Down(reason) if reason.contains("replica"))
+        matches!(&*node.subscriber.way().health().borrow(), Health::Down(outage) if outage.reason.contains("replica"))
     })
     .await;
     server.run(&["REPLICAOF", "NO", "ONE"]);
@@ -323,8 +325,7 @@ async fn a_room_without_a_successor_is_probed_in_turn_and_kept_from_expiring() {
             .unwrap()
     };
     eventually("both expiries moved alike", || {
-        expiry("log") == expiry("meta")
-            && expiry("log") > node.subscriber.link.clock().now_ms() + 3_600_000
+        expiry("log") == expiry("meta") && expiry("log") > node.link.clock().now_ms() + 3_600_000
     })
     .await;
     assert!((4.9..5.1).contains(&node.metrics.broker_probe_interval.get()));
