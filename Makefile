@@ -13,6 +13,8 @@ SHELL := bash
 # The lock file is part of the source: a build that would change it fails.
 CARGO := cargo
 LOCKED := --locked
+# More arguments for what is run.
+ARGS ?=
 
 .PHONY: help
 help: ## Lists what can be done
@@ -63,6 +65,15 @@ test-integration: build-tests ## Nodes, pages and both brokers together
 .PHONY: test-conformance
 test-conformance: build-tests ## The WebSocket codec against the Autobahn cases
 	$(CARGO) test $(LOCKED) --test conformance
+
+# Built as the other tests are, so that nothing is built twice.
+.PHONY: test-faults
+test-faults: build-tests ## Every fault under traffic, judged by a checker: nodes, Redis, network; ARGS="--row killed" picks
+	$(CARGO) test $(LOCKED) --test faults -- --all $(ARGS)
+
+.PHONY: test-faults-smoke
+test-faults-smoke: build-tests ## A few of them of each group
+	$(CARGO) test $(LOCKED) --test faults -- --smoke $(ARGS)
 
 .PHONY: test-page
 test-page: ## The page's model without a browser

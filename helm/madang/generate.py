@@ -20,7 +20,7 @@ BEGIN, END = "<!-- values -->\n", "<!-- /values -->\n"
 # What the chart sets by itself.
 OWNED = {
     "server.listen", "server.internal_listen", "redis.url", "redis.username", "redis.password_file", "redis.ca_file",
-    "redis.prefix", "api.keys_file", "identity.key_file", "fleet.peers",
+    "redis.prefix", "api.keys_file", "identity.key_file", "fleet.peers", "fleet.address", "fleet.generation",
 }
 
 

@@ -93,6 +93,30 @@ impl Link {
         }
     }
 
+    /// Makes a round trip to every master.
+    ///
+    /// # Errors
+    /// Why one of them did not answer by `until`.
+    pub async fn reach_all(&self, until: Instant) -> Result<(), LinkError> {
+        let shards = match &self.place {
+            Place::One(shard) => vec![Arc::clone(shard)],
+            Place::Cluster(cluster) => {
+                let map = tokio::time::timeout_at(until.into(), cluster.known_map()).await;
+                let map = map.map_err(|_| LinkError::Silent(self.address().name))??;
+                map.shards()
+                    .iter()
+                    .map(|(_, shard)| Arc::clone(shard))
+                    .collect()
+            }
+        };
+        let asked = shards.iter().map(async |shard| {
+            let answer = shard.ask(redis::pipe().cmd("TIME"), until).await?.pop();
+            let answer = answer.unwrap_or(Ok(Value::Nil));
+            answer.map(drop).map_err(|error| shard.fault(&error))
+        });
+        join_all(asked).await.into_iter().collect()
+    }
+
     /// Opens a connection to one server, whatever its role is.
     ///
     /// # Errors

@@ -224,13 +224,18 @@ impl Inner {
         }
     }
 
-    /// Takes off the debt of one member what it was told that it will not get.
+    /// Takes off the debt of one member what it was told that it will not get. What is withdrawn from one is owed to
+    /// nobody: whoever had not seen it need not be told.
     fn excuse(&mut self, event: &Event, is_told: impl Fn(u64) -> bool) {
         let is_left = matches!(event.what, What::Left);
+        let is_for_all = matches!(event.what, What::Rewound { .. });
         let mut done = Vec::new();
         for (key, open) in &mut self.open {
             let is_its = open.room == event.room;
             if is_its && (is_left || open.place.as_ref().is_some_and(|place| is_told(place.seq))) {
+                if is_for_all {
+                    open.owed.clear();
+                }
                 open.owed.remove(&event.who);
                 done.push(key.clone());
             }

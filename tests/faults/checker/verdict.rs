@@ -81,11 +81,18 @@ struct Message {
 }
 
 /// What a member was told to miss: numbers, and when.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Told {
     at: Instant,
     from: u64,
     to: u64,
+}
+
+impl Told {
+    /// Returns true if it can be about a message made at a moment.
+    fn covers(&self, made: Instant, seq: u64) -> bool {
+        self.at >= made && (self.from..=self.to).contains(&seq)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +113,8 @@ struct Judge {
     places: HashMap<(RoomIndex, Place), String>,
     users: HashMap<Who, String>,
     members: HashMap<(RoomIndex, Who), Member>,
+    /// What anybody was told to withdraw. Whoever had not seen it need not be told.
+    rewinds: Vec<(RoomIndex, Told)>,
 }
 
 /// Judges what happened, given each room's log at the end.
@@ -179,12 +188,14 @@ impl Judge {
                 for (_, key) in gone.values() {
                     member.keys.remove(key);
                 }
-                member.told.push(Told {
+                let told = Told {
                     at: event.at,
                     from: *from,
                     to: u64::MAX,
-                });
+                };
+                member.told.push(told);
                 member.position = from.saturating_sub(1);
+                self.rewinds.push((room, told));
             }
             _ => {}
         }
@@ -278,52 +289,90 @@ impl Judge {
 
     /// Compares what was accepted, what stands on the screens and what the logs hold.
     fn close(&mut self, logs: &HashMap<RoomIndex, Vec<Logged>>) {
-        let mut complaints = Vec::new();
-        let counts = &mut self.verdict.counts;
-        let mut kept: HashSet<(RoomIndex, &str)> = HashSet::new();
+        let kept = self.compare_logs(logs);
+        self.compare_screens(logs);
+        self.compare_accepted(&kept);
+    }
+
+    /// Returns the messages that the logs hold.
+    fn compare_logs(
+        &mut self,
+        logs: &HashMap<RoomIndex, Vec<Logged>>,
+    ) -> HashSet<(RoomIndex, String)> {
+        let mut kept = HashSet::new();
         for (room, log) in logs {
-            for logged in log {
-                let place = &logged.place;
-                let is_made = self
-                    .messages
-                    .get(&logged.key)
-                    .is_some_and(|it| it.text == logged.text);
+            for Logged { place, key, text } in log {
+                let is_made = self.messages.get(key).is_some_and(|it| it.text == *text);
                 let stands = self.places.get(&(*room, place.clone()));
-                if !is_made || stands.is_some_and(|key| *key != logged.key) {
-                    counts.phantom += 1;
-                    complaints.push(format!(
-                        "the log of room {room} holds {} at {place:?}, which is not so",
-                        logged.key
+                if !is_made || stands.is_some_and(|other| other != key) {
+                    self.verdict.counts.phantom += 1;
+                    self.complain(format!(
+                        "the log of room {room} holds {key} at {place:?}, which is not so"
                     ));
-                } else if !kept.insert((*room, &logged.key)) {
-                    counts.doubled += 1;
-                    complaints.push(format!(
-                        "the log of room {room} holds {} twice, at {place:?}",
-                        logged.key
+                } else if !kept.insert((*room, key.clone())) {
+                    self.verdict.counts.doubled += 1;
+                    self.complain(format!(
+                        "the log of room {room} holds {key} twice, at {place:?}"
                     ));
                 }
             }
         }
+        kept
+    }
+
+    /// What a screen shows where the log begins and behind it, the log must hold: otherwise it was lost without a word.
+    fn compare_screens(&mut self, logs: &HashMap<RoomIndex, Vec<Logged>>) {
+        let mut complaints = Vec::new();
+        for ((room, who), member) in &self.members {
+            let Some(log) = logs.get(room) else { continue };
+            let places: HashSet<&Place> = log.iter().map(|logged| &logged.place).collect();
+            let first = log.first().map_or(u64::MAX, |logged| logged.place.seq);
+            for (place, key) in member.screen.range(first..).map(|(_, shown)| shown) {
+                if !places.contains(place) {
+                    self.verdict.counts.lost += 1;
+                    complaints.push(format!(
+                        "{who} still shows {key} at {place:?}, which the log does not hold"
+                    ));
+                }
+            }
+        }
+        complaints
+            .into_iter()
+            .for_each(|complaint| self.complain(complaint));
+    }
+
+    /// Whoever was a member when a message was made has it on the screen, or was told.
+    fn compare_accepted(&mut self, kept: &HashSet<(RoomIndex, String)>) {
+        let mut complaints = Vec::new();
         for (key, message) in &self.messages {
-            let is_kept = kept.contains(&(message.room, key.as_str()));
             let Some(place) = &message.accepted else {
                 if !message.is_asked {
-                    counts.unanswered += 1;
+                    self.verdict.counts.unanswered += 1;
                     complaints.push(format!("{key} of {} was never answered", message.from));
                 }
                 continue;
             };
+            let is_kept = kept.contains(&(message.room, key.clone()));
+            let is_withdrawn = !is_kept
+                && self.rewinds.iter().any(|(room, told)| {
+                    *room == message.room && told.covers(message.made, place.seq)
+                });
             for ((room, who), member) in &self.members {
                 let is_owed =
                     *room == message.room && member.since.is_some_and(|since| since < message.made);
-                if !is_owed || member.keys.contains_key(key) || member.holes.contains(&place.seq) {
+                if !is_owed
+                    || is_withdrawn
+                    || member.keys.contains_key(key)
+                    || member.holes.contains(&place.seq)
+                {
                     continue;
                 }
-                let is_told = member.told.iter().any(|told| {
-                    told.at >= message.made && (told.from..=told.to).contains(&place.seq)
-                });
+                let is_told = member
+                    .told
+                    .iter()
+                    .any(|told| told.covers(message.made, place.seq));
                 if !is_told || is_kept {
-                    counts.lost += 1;
+                    self.verdict.counts.lost += 1;
                     let but = if is_told {
                         "was told that it is gone, but the log has it"
                     } else {
@@ -335,9 +384,9 @@ impl Judge {
                 }
             }
         }
-        for complaint in complaints {
-            self.complain(complaint);
-        }
+        complaints
+            .into_iter()
+            .for_each(|complaint| self.complain(complaint));
     }
 
     fn complain(&mut self, sentence: String) {

@@ -252,8 +252,10 @@ impl Rig {
         })
         .await?;
         let ways = self.stage.history.ways();
+        // What was under way counts; what was made behind the fault counts if it was late.
         let is_late = |way: &&Way| {
-            way.made <= end && way.whole > since && way.whole - way.made.max(since) > LATE
+            way.whole > since
+                && (way.made <= since || (way.made <= end && way.whole - way.made > LATE))
         };
         let last = ways.iter().filter(is_late).map(|way| way.whole).max();
         let took = last.map_or(Duration::ZERO, |last| last - since);

@@ -253,8 +253,7 @@ fn watching(options: &SentinelOptions, master: u16) -> Vec<String> {
     if let Some(Credentials { user, password }) = &options.sentinel_user {
         lines.push(format!("sentinel sentinel-pass {OWN}"));
         lines.push(format!(
-            "user {user} on >{password} -@all +ping +auth +hello +client +info \
-             +sentinel|get-master-addr-by-name +sentinel|sentinels +sentinel|replicas +sentinel|master"
+            "user {user} on >{password} -@all +sentinel|get-master-addr-by-name"
         ));
     }
     lines

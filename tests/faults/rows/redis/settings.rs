@@ -12,6 +12,8 @@ use crate::rig::plan::Plan;
 use crate::rig::process;
 
 const SOON: Duration = Duration::from_secs(2);
+/// A full Redis asks people to come again after 5 s.
+const FULL: Duration = Duration::from_secs(7);
 
 pub(super) async fn scripts_flushed(seed: u64) -> Result<Outcome> {
     let mut plan = Plan::new(seed);
@@ -42,7 +44,7 @@ pub(super) async fn full(seed: u64) -> Result<Outcome> {
         })
         .await?;
         command(&rig, &["CONFIG", "SET", "maxmemory", "0"]).await;
-        rig.whole("Redis has room again", Instant::now(), SOON)
+        rig.whole("Redis has room again", Instant::now(), FULL)
             .await?;
     }
     rig.finish(Told::Nothing).await
