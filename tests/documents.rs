@@ -115,7 +115,11 @@ fn metric_names() -> BTreeSet<String> {
         .api_requests
         .with_label_values(&["path", "200"])
         .inc();
-    for family in [&metrics.peer_answers, &metrics.grants] {
+    for family in [
+        &metrics.peer_answers,
+        &metrics.grants,
+        &metrics.rebalance_stops,
+    ] {
         family.with_label_values(&["word"]).inc();
     }
     let conflicts = &metrics.fleet_conflicts;

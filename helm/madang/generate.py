@@ -21,7 +21,7 @@ BEGIN, END = "<!-- values -->\n", "<!-- /values -->\n"
 OWNED = {
     "server.listen", "server.internal_listen", "redis.url", "redis.username", "redis.password_file", "redis.ca_file",
     "redis.sentinel_username", "redis.sentinel_password_file",
-    "redis.prefix", "api.keys_file", "identity.key_file", "fleet.peers",
+    "redis.prefix", "api.keys_file", "identity.key_file", "fleet.peers", "fleet.address", "fleet.generation",
 }
 
 

@@ -29,6 +29,9 @@ pub enum LogFormat {
     Json,
 }
 
+/// Whether something is done.
+const YES_OR_NO: [(&str, bool); 2] = [("true", true), ("false", false)];
+
 const LOG_FORMATS: [(&str, LogFormat); 3] = [
     ("auto", LogFormat::Auto),
     ("text", LogFormat::Text),
@@ -173,6 +176,10 @@ settings! {
         address: Option<IpAddr> = "", Optional(Host);
         /// What the nodes of one rollout have in common, and those of another do not: the hash of the pod template.
         generation: Option<String> = "", Optional(Name("._-"));
+        /// Whether a node that has well more sessions than others lets some go to them.
+        rebalance: bool = "true", Choice(&YES_OR_NO);
+        /// Percent of its sessions that it lets go per second for that, at most.
+        rebalance_percent: u32 = "2", Count(1, 100);
     }
 
     /// How a node leaves.

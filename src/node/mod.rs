@@ -16,6 +16,7 @@ use crate::broker::memory::{self, MemoryBroker};
 use crate::broker::redis::{self, RedisBroker};
 use crate::broker::{FleetNode, Health, SharedBroker};
 use crate::config::Settings;
+use crate::fleet::balance::Rebalance;
 use crate::fleet::doubt::{Doubt, Listeners};
 use crate::fleet::peers::Look;
 use crate::fleet::witness::Witness;
@@ -182,6 +183,18 @@ impl Node {
             look: settings.fleet.lease,
         };
         background.spawn(doubt.watch());
+        if settings.fleet.rebalance {
+            let rebalance = Rebalance {
+                node: id.clone(),
+                broker: context.broker.clone(),
+                crowd: context.roll.clone(),
+                readiness: readiness.clone(),
+                metrics: metrics.clone(),
+                percent: settings.fleet.rebalance_percent,
+                look: settings.fleet.lease / 2,
+            };
+            background.spawn(rebalance.watch());
+        }
         let mut node = Self {
             id,
             start,

@@ -88,6 +88,10 @@ pub struct Metrics {
     pub grants: IntCounterVec,
     /// 1 while the node is unready because it alone does not reach the broker.
     pub sick: IntGauge,
+    /// 1 while sessions are let go because other nodes have fewer.
+    pub rebalancing: IntGauge,
+    /// Times that a rebalance ended, by reason: `balanced`, `changed`, `sticky`, `moved`.
+    pub rebalance_stops: IntCounterVec,
     /// Nodes that should not be there: `peers` beside one without Redis, `prefix` those of another fleet under this
     /// one's prefix.
     pub fleet_conflicts: IntGaugeVec,
@@ -266,6 +270,15 @@ impl Metrics {
             sick: gauge(
                 "sick",
                 "1 while the node alone does not reach the broker and is unready",
+            ),
+            rebalancing: gauge(
+                "rebalancing",
+                "1 while sessions are let go because other nodes have fewer",
+            ),
+            rebalance_stops: by(
+                "rebalance_stops_total",
+                "Times that a rebalance ended, by reason",
+                "reason",
             ),
             fleet_conflicts: add(
                 &own,

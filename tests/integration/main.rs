@@ -22,6 +22,8 @@ mod leaving;
 mod many;
 /// Nodes that should not be there.
 mod neighbors;
+/// Nodes that come to a fleet.
+mod rebalance;
 /// What happens to a room when its Redis dies, forgets, is rewound or says nothing.
 mod redis_faults;
 /// Nodes that do not reach Redis while others do.
