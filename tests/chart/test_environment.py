@@ -93,7 +93,7 @@ def settings() -> dict[str, str]:
 # Those that follow from the rest of the values.
 OF_THE_CHART = {
     "server.listen", "server.internal_listen", "redis.url", "redis.username", "redis.password_file", "redis.ca_file",
-    "redis.prefix", "api.keys_file", "identity.key_file", "fleet.peers",
+    "redis.prefix", "api.keys_file", "identity.key_file", "fleet.peers", "fleet.address", "fleet.generation",
 }  # fmt: skip
 
 
@@ -116,6 +116,7 @@ def test_no_setting_is_set_behind_the_back_of_the_chart(name: str) -> None:
     [
         ("limits.sessions", "1000000", "1000000"),
         ("limits.sessions", "0", "0"),
+        ("fleet.rebalance", "false", "false"),
         ("server.trusted_proxies", "{10.0.0.0/8,fd00::/8}", "10.0.0.0/8,fd00::/8"),
     ],
 )
