@@ -104,7 +104,8 @@ impl Room {
         };
         let is_shared = self.reads.is_in_flight() || self.wanted_page(position.seq).is_some();
         let is_good = self.chain.judge(position.seq, after) == Verdict::Good;
-        !is_shared && !(is_good && self.tail.reaches(after.seq))
+        let is_kept = is_good && self.tail.reaches(after.seq);
+        !is_shared && !is_kept
     }
 
     /// Returns the lowest position that somebody comes back from.
