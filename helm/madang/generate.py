@@ -83,6 +83,8 @@ def setting_schema(name, allowed):
         return {"type": ["integer", "string", "null"], "pattern": "^[0-9]*$", **bounds}
     if allowed.startswith("a size from "):
         return {"type": ["integer", "string", "null"], "pattern": "^([0-9]+ *(KiB|MiB|GiB)?)?$", "minimum": 0}
+    if allowed == "one of true, false":
+        return {"enum": [True, False, "true", "false", "", None]}
     if match := re.fullmatch(r"one of (.*)", allowed):
         return {"enum": [*match[1].split(", "), "", None]}
     if allowed.startswith("a duration from "):

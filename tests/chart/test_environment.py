@@ -93,7 +93,8 @@ def settings() -> dict[str, str]:
 # Those that follow from the rest of the values.
 OF_THE_CHART = {
     "server.listen", "server.internal_listen", "redis.url", "redis.username", "redis.password_file", "redis.ca_file",
-    "redis.sentinel_username", "redis.sentinel_password_file", "redis.prefix", "api.keys_file", "identity.key_file", "fleet.peers",
+    "redis.sentinel_username", "redis.sentinel_password_file",
+    "redis.prefix", "api.keys_file", "identity.key_file", "fleet.peers", "fleet.address", "fleet.generation",
 }  # fmt: skip
 
 
@@ -117,6 +118,7 @@ def test_no_setting_is_set_behind_the_back_of_the_chart(name: str) -> None:
     [
         ("limits.sessions", "1000000", "1000000"),
         ("limits.sessions", "0", "0"),
+        ("fleet.rebalance", "false", "false"),
         ("server.trusted_proxies", "{10.0.0.0/8,fd00::/8}", "10.0.0.0/8,fd00::/8"),
     ],
 )
