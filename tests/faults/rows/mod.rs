@@ -3,6 +3,7 @@
 mod network;
 mod nodes;
 mod redis;
+mod topologies;
 
 use std::pin::Pin;
 
@@ -49,5 +50,5 @@ pub(crate) const GROUPS: [&str; 5] = ["redis", "nodes", "network", "topologies",
 
 /// Returns all rows.
 pub(crate) fn all() -> Vec<Row> {
-    [redis::ROWS, nodes::ROWS, network::ROWS].concat()
+    [redis::ROWS, nodes::ROWS, network::ROWS, topologies::ROWS].concat()
 }
