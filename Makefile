@@ -91,6 +91,14 @@ test-api: build-tests ## The HTTP API against its OpenAPI document
 test-chart: build-tests ## The Helm chart: rendered, checked and its Redis started, without a cluster
 	tests/tools/chart-tests.sh
 
+.PHONY: fuzz
+fuzz: need-cargo ## Frames, names, settings, entries and HTTP against random bytes, a minute each
+	tests/tools/fuzz.sh
+
+.PHONY: fuzz-smoke
+fuzz-smoke: need-cargo ## The same for a few seconds each
+	SECONDS_EACH=5 tests/tools/fuzz.sh
+
 # -- Test with containers and on a cluster
 
 .PHONY: image
