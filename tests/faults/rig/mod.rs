@@ -1,6 +1,7 @@
 //! What a row stands on: node processes, a real Redis, a fault proxy on each way, people who talk, and the record.
 
 pub(crate) mod audit;
+pub(crate) mod crowd;
 pub(crate) mod doors;
 pub(crate) mod outcome;
 pub(crate) mod plan;
@@ -180,7 +181,7 @@ impl Rig {
             .unwrap_or_else(PoisonError::into_inner)[node] = Some(internal);
         self.stage
             .doors
-            .open(node, self.nodes[node].front.address());
+            .open(node, self.nodes[node].front.address(), address);
         Ok(())
     }
 
@@ -284,13 +285,31 @@ impl Rig {
     pub(crate) async fn wait(
         &mut self,
         what: &str,
+        holds: impl FnMut(&mut Self) -> bool,
+    ) -> Result<()> {
+        self.wait_for(what, PATIENCE, holds).await
+    }
+
+    /// Waits until a condition holds that thousands of sessions take part in.
+    pub(crate) async fn wait_long(
+        &mut self,
+        what: &str,
+        holds: impl FnMut(&mut Self) -> bool,
+    ) -> Result<()> {
+        self.wait_for(what, PATIENCE * 3, holds).await
+    }
+
+    async fn wait_for(
+        &mut self,
+        what: &str,
+        patience: Duration,
         mut holds: impl FnMut(&mut Self) -> bool,
     ) -> Result<()> {
         let begun = Instant::now();
         while !holds(self) {
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > patience {
                 bail!(
-                    "not within {PATIENCE:?}: {what}; open: {}; {}",
+                    "not within {patience:?}: {what}; open: {}; {}",
                     self.stage.history.some_open(),
                     self.state()
                 );
@@ -351,9 +370,6 @@ impl Rig {
                 last[event.who] = format!("at {node}");
             } else if let What::Ended { why } = &event.what {
                 last[event.who].clone_from(why);
-            }
-            if std::env::var("DBG").is_ok() && !matches!(event.what, What::Shown { .. }) {
-                eprintln!("{:?} {} {:?}", event.at - self.begun, event.who, event.what);
             }
         }
         let mut lines = vec![format!("people: {}", last.join(", "))];

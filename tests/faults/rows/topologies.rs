@@ -13,7 +13,9 @@ use crate::rig::outcome::{Outcome, Told};
 use crate::rig::plan::Plan;
 use crate::rig::proxy::{Proxy, Weather};
 use crate::rig::talker::Duty;
-use crate::topology::{Cluster, ClusterOptions, MASTER_NAME, SentinelOptions, Sentinels, slot_of};
+use crate::topology::{
+    Cluster, ClusterOptions, Credentials, MASTER_NAME, SentinelOptions, Sentinels, slot_of,
+};
 
 pub(super) const ROWS: &[Row] = &[
     row!(
@@ -32,6 +34,11 @@ pub(super) const ROWS: &[Row] = &[
     row!("topologies", "split-brain-with-acks", split_with_acks),
     row!("topologies", "split-brain-without-acks", split_without_acks),
     row!("topologies", "cluster-master-killed", cluster_killed),
+    row!(
+        "topologies",
+        "cluster-master-killed-with-acks",
+        cluster_killed_with_acks
+    ),
     row!("topologies", "slot-half-migrated-20s", half_migrated),
 ];
 
@@ -99,7 +106,7 @@ async fn held_back(seed: u64) -> Result<Outcome> {
         .at(url(&redis.addresses()))
         .set("redis.acks", "0");
     let mut rig = Rig::start(plan).await?;
-    for _ in 0..2 {
+    {
         let master = redis.master().context("there is a master")?;
         let held = (master + 1) % 3;
         rig.talk_about(60).await?;
@@ -114,13 +121,15 @@ async fn held_back(seed: u64) -> Result<Outcome> {
         redis.wait_failover(master).await;
         let new = Instant::now();
         rig.tell(0, Duty::Here);
-        rig.whole(NEW_MASTER, new, FAILED_OVER).await?;
         rig.talk(400).await?;
+
+        let back = Instant::now();
         rig.tell(1, Duty::Here);
-        rig.talk_about(60).await?;
+        rig.whole("back behind the old position", back, FAILED_OVER)
+            .await?;
         redis.release(held);
         redis.servers[master].restart().await;
-        redis.wait_whole().await;
+        rig.talk_about(60).await?;
     }
     rig.finish(Told::Losses).await
 }
@@ -150,19 +159,34 @@ async fn split_without_acks(seed: u64) -> Result<Outcome> {
 
 /// The master and one node are on one side, everything else on the other.
 async fn split(seed: u64, acks: &str) -> Result<Outcome> {
-    let redis = sentinels().await;
+    // Who is cut off by having no right must need one.
+    let user = Credentials {
+        user: "chat".to_owned(),
+        password: "of-the-nodes".to_owned(),
+    };
+    let rule = "~* &* +@all".to_owned();
+    let options = SentinelOptions {
+        user: Some((user, rule)),
+        ..SentinelOptions::default()
+    };
+    let redis = Sentinels::start(&options).await;
     let mut ways = Vec::new();
     for address in redis.addresses() {
         ways.push(Proxy::start(Some(address.parse::<SocketAddr>()?)).await?);
     }
     let by_ways: Vec<String> = ways.iter().map(|way| way.address().to_string()).collect();
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("password");
+    std::fs::write(&file, "of-the-nodes\n")?;
     let mut plan = Plan::new(seed)
         .pinned()
         .set("redis.acks", acks)
-        .set("fleet.lease", "10s");
+        .set("fleet.lease", "10s")
+        .set("redis.username", "chat")
+        .set("redis.password_file", &file.to_string_lossy());
     plan.urls = vec![url(&by_ways), url(&redis.addresses())];
     let mut rig = Rig::start(plan).await?;
-    for _ in 0..2 {
+    {
         rig.talk_about(60).await?;
         let old = redis.master().context("there is a master")?;
         redis.cut_off(old);
@@ -195,7 +219,6 @@ async fn split(seed: u64, acks: &str) -> Result<Outcome> {
         redis.rejoin(old);
         rig.whole("the split has ended", Instant::now(), PROBED)
             .await?;
-        redis.wait_whole().await;
     }
     rig.finish(Told::Losses).await
 }
@@ -213,9 +236,13 @@ async fn cluster() -> Cluster {
     .await
 }
 
+/// What is kept by a master alone is accepted again as soon as there is one.
 async fn cluster_killed(seed: u64) -> Result<Outcome> {
     let mut redis = cluster().await;
-    let mut rig = Rig::start(Plan::new(seed).at(cluster_url(&redis))).await?;
+    let plan = Plan::new(seed)
+        .at(cluster_url(&redis))
+        .set("redis.acks", "0");
+    let mut rig = Rig::start(plan).await?;
     for round in 0..5 {
         rig.talk_about(60).await?;
         let slot = slot_of(&rig.key(round % 3, "log"));
@@ -225,6 +252,24 @@ async fn cluster_killed(seed: u64) -> Result<Outcome> {
         rig.whole(NEW_MASTER, Instant::now(), FAILED_OVER).await?;
         redis.servers[old].restart().await;
         redis.wait_whole().await;
+    }
+    rig.finish(TOLD).await
+}
+
+/// With one replica for each master nothing is accepted until the dead one is back: it is the replica then.
+async fn cluster_killed_with_acks(seed: u64) -> Result<Outcome> {
+    let mut redis = cluster().await;
+    let mut rig = Rig::start(Plan::new(seed).at(cluster_url(&redis))).await?;
+    for round in 0..5 {
+        rig.talk_about(60).await?;
+        let slot = slot_of(&rig.key(round % 3, "log"));
+        let old = redis.owner(slot).context("the slot has a master")?;
+        redis.servers[old].kill();
+        redis.wait_failover(slot, old).await;
+        redis.servers[old].restart().await;
+        redis.wait_whole().await;
+        rig.whole("the new master has a replica", Instant::now(), FAILED_OVER)
+            .await?;
     }
     rig.finish(TOLD).await
 }
