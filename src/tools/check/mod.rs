@@ -23,7 +23,7 @@ mod topologies;
 
 /// Prints the settings in effect, the keys of the HTTP API and what the configured Redis allows, on standard output.
 ///
-/// With a Redis that does not answer it takes four seconds at most.
+/// With one Redis that does not answer it takes four seconds at most; of several, each that does not costs about one.
 ///
 /// # Errors
 /// All faults, one sentence each, for a person.
