@@ -4,7 +4,7 @@
 //! On a Cluster the way has a part for each master: it works while all of them do, and the node is degraded as a whole
 //! when one is lost, though the rooms of the others go on.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,8 +30,10 @@ pub(super) struct Way {
 
 #[derive(Debug, Default)]
 struct Last {
-    /// Parts that do not work.
-    missing: BTreeSet<String>,
+    /// Parts that there are: what is told of others comes too late.
+    parts: HashSet<String>,
+    /// Those that do not work.
+    missing: HashSet<String>,
     fault: Option<LinkError>,
     down_at: Option<Instant>,
 }
@@ -76,6 +78,7 @@ impl Way {
     /// Takes a part in that is about to be tried: a way that does not work waits for it too.
     pub(super) fn expect(&self, part: &str) {
         let mut last = self.last();
+        last.parts.insert(part.to_owned());
         if self.since.borrow().is_none() {
             last.missing.insert(part.to_owned());
         }
@@ -83,7 +86,12 @@ impl Way {
 
     /// Takes a part out that is no more.
     pub(super) fn forget(&self, part: &str) {
-        if self.last().missing.remove(part) {
+        let was_missing = {
+            let mut last = self.last();
+            last.parts.remove(part);
+            last.missing.remove(part)
+        };
+        if was_missing {
             self.try_up();
         }
     }
@@ -100,7 +108,8 @@ impl Way {
         if !last.missing.is_empty() || self.since.borrow().is_some() {
             return;
         }
-        match std::mem::take(&mut *last).down_at {
+        last.fault = None;
+        match last.down_at.take() {
             Some(down_at) => {
                 self.metrics.broker_reconnects.inc();
                 let duration_ms = u64::try_from(down_at.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -119,6 +128,9 @@ impl Way {
         let reason = fault.to_string();
         let is_configuration = fault.is_configuration();
         let mut last = self.last();
+        if !last.parts.contains(part) {
+            return;
+        }
         last.missing.insert(part.to_owned());
         let was_up = self.since.send_replace(None).is_some();
         if !was_up && last.fault.as_ref() == Some(&fault) {
@@ -150,5 +162,58 @@ impl Way {
 
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::recorder::Recorder;
+    use super::*;
+
+    fn way() -> Way {
+        let sink = Arc::new(Recorder::default());
+        let notices = Arc::new(Notices::new(sink));
+        Way::new(notices, Arc::new(Metrics::new()), false)
+    }
+
+    fn is_up(way: &Way) -> bool {
+        *way.health().borrow() == Health::Up
+    }
+
+    fn fault() -> LinkError {
+        LinkError::Silent("a".to_owned())
+    }
+
+    #[test]
+    fn it_works_while_every_part_does() {
+        let way = way();
+        way.expect("a");
+        way.expect("b");
+        way.up("a");
+        assert!(!is_up(&way));
+        way.up("b");
+        assert!(is_up(&way));
+        way.down("a", fault());
+        way.up("b");
+        assert!(!is_up(&way));
+        way.up("a");
+        assert!(is_up(&way));
+    }
+
+    #[test]
+    fn a_part_that_is_no_more_keeps_nothing_down() {
+        let way = way();
+        way.expect("a");
+        way.up("a");
+        way.down("a", fault());
+        way.expect("b");
+        way.forget("a");
+        assert!(!is_up(&way), "the new part is waited for");
+        way.up("b");
+        assert!(is_up(&way));
+        way.down("a", fault());
+        assert!(is_up(&way), "that came too late");
+        way.expect("c");
+        assert!(is_up(&way), "a part that is added interrupts nothing");
     }
 }

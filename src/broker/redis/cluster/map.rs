@@ -31,6 +31,8 @@ pub fn slot_of(key: &[u8]) -> u16 {
 pub(super) struct Told {
     /// Its `cluster_current_epoch`: whoever was cut off knows a lower one.
     pub(super) epoch: u64,
+    /// Whether it finds the Cluster well: one without the majority does not.
+    pub(super) is_ok: bool,
     /// First slot, last slot, master.
     pub(super) ranges: Vec<(u16, u16, ServerAddress)>,
 }
@@ -44,10 +46,14 @@ impl Told {
             .find_map(|line| line.strip_prefix("cluster_current_epoch:"))
             .and_then(|epoch| epoch.trim().parse().ok())
             .ok_or_else(|| malformed("CLUSTER INFO without cluster_current_epoch"))?;
+        let is_ok = info
+            .lines()
+            .any(|line| line.trim_end() == "cluster_state:ok");
         let rows: Vec<Vec<Value>> = redis::from_redis_value(slots)?;
         let ranges: RedisResult<Vec<_>> = rows.into_iter().map(|row| range(row, asked)).collect();
         Ok(Self {
             epoch,
+            is_ok,
             ranges: ranges?,
         })
     }
@@ -206,7 +212,7 @@ mod tests {
             row(10, 16_383, Value::Nil, 7002),
         ]);
         let told = Told::parse(info(), slots, &address(1)).unwrap();
-        assert_eq!(told.epoch, 7);
+        assert_eq!((told.epoch, told.is_ok), (7, true));
         let expected = [
             (0, 5, address(7000)),
             (6, 9, address(7001)),

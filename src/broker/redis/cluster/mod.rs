@@ -2,13 +2,14 @@
 //!
 //! Everything that is written for one master is kept for each of them, a [`Shard`]; above them stands the [`Map`] of
 //! the slots. It is read anew every few seconds, when a member says that a slot has moved, and when a master is lost; a
-//! member that was cut off and knows an older map is not believed.
+//! member that was cut off and knows an older map, or that the Cluster is not well, is believed only if all are so.
 
 mod asking;
 mod map;
 mod redirect;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,9 @@ pub struct Cluster {
     /// One look at a time; holds when the last one began that found a map.
     turn: tokio::sync::Mutex<Option<Instant>>,
     wanted: Notify,
+    /// Number of looks, each of which begins with another master: one that hangs or knows only the past is not asked
+    /// first for ever.
+    looks: AtomicUsize,
 }
 
 impl Cluster {
@@ -63,6 +67,7 @@ impl Cluster {
             map: watch::Sender::new(Arc::new(Map::empty())),
             turn: tokio::sync::Mutex::default(),
             wanted: Notify::new(),
+            looks: AtomicUsize::new(0),
         })
     }
 
@@ -142,7 +147,16 @@ impl Cluster {
         let begun = Instant::now();
         let known = self.map();
         let mut asked: Vec<ServerAddress> = best.cloned().into_iter().collect();
-        asked.extend(known.shards().iter().map(|(address, _)| address.clone()));
+        let mut masters: Vec<_> = known
+            .shards()
+            .iter()
+            .map(|(address, _)| address.clone())
+            .collect();
+        if !masters.is_empty() {
+            let first = self.looks.fetch_add(1, Ordering::Relaxed) % masters.len();
+            masters.rotate_left(first);
+        }
+        asked.extend(masters);
         let url = self.options.redis.url.as_ref();
         asked.extend(url.into_iter().flat_map(|url| url.servers.iter().cloned()));
         let (mut first_fault, mut stale) = (None, None);
@@ -151,11 +165,18 @@ impl Cluster {
                 continue;
             }
             match self.ask(member).await {
-                Ok(told) if told.epoch >= known.epoch => {
+                Ok(told) if told.epoch >= known.epoch && told.is_ok => {
                     *last = Some(begun);
                     return Ok(self.draw(&told));
                 }
-                Ok(told) => stale = stale.or(Some(told)),
+                Ok(told) => {
+                    let is_newer = stale
+                        .as_ref()
+                        .is_none_or(|stale: &map::Told| told.epoch > stale.epoch);
+                    if is_newer {
+                        stale = Some(told);
+                    }
+                }
                 Err(fault) => {
                     // A fault that somebody has to act on tells more than silence.
                     let is_first = first_fault.as_ref().is_none_or(|known: &LinkError| {
@@ -167,7 +188,7 @@ impl Cluster {
                 }
             }
         }
-        // Nobody knows a newer one: it may be another Cluster behind the same names.
+        // The Cluster as a whole is not well, or it is another one behind the same names.
         if let Some(told) = stale {
             *last = Some(begun);
             return Ok(self.draw(&told));

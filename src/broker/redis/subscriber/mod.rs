@@ -24,6 +24,7 @@ use self::inbox::Inbox;
 use self::keeper::{Keeper, Shared};
 use super::super::Sink;
 use super::cluster::{Cluster, Map, slot_of};
+use super::fault::LinkError;
 use super::keys::Keys;
 use super::link::{Link, Place};
 use super::notices::Notices;
@@ -203,15 +204,17 @@ impl Subscriber {
         let mut maps = cluster.maps();
         loop {
             let map = Arc::clone(&maps.borrow_and_update());
-            if !map.shards().is_empty() {
-                self.apply(&map);
-            } else if let Err(fault) = cluster.known_map().await {
+            if map.shards().is_empty() {
+                let fault = match cluster.known_map().await {
+                    Ok(map) if map.shards().is_empty() => LinkError::NoOwner(0),
+                    Ok(_) => continue,
+                    Err(fault) => fault,
+                };
                 self.shared.way.down(MAP, fault);
                 tokio::time::sleep(NO_MAP_REST).await;
                 continue;
-            } else {
-                continue;
             }
+            self.apply(&map);
             // The sender lives in the cluster.
             let _ = maps.changed().await;
         }
