@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use madang::broker::redis::rights::acl_rule;
+use madang::broker::redis::rights::{acl_rule, cluster_acl_rule};
 use madang::config::{Settings, markdown_table};
 use madang::telemetry::Metrics;
 
@@ -177,10 +177,12 @@ fn variables_and_metrics_in_the_text_exist() {
 
 #[test]
 fn the_rule_for_the_user_in_redis_is_the_code() {
-    let rule = format!("ACL SETUSER madang on >password {}", acl_rule("madang"));
-    for path in [ENGLISH, KOREAN] {
-        let holds = read(path).lines().any(|line| line == rule);
-        assert!(holds, "{path} lacks the line\n{rule}");
+    for rule in [acl_rule("madang"), cluster_acl_rule("madang")] {
+        let rule = format!("ACL SETUSER madang on >password {rule}");
+        for path in [ENGLISH, KOREAN] {
+            let holds = read(path).lines().any(|line| line == rule);
+            assert!(holds, "{path} lacks the line\n{rule}");
+        }
     }
 }
 

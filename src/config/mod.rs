@@ -27,7 +27,7 @@ mod words;
 pub use faults::Faults;
 pub use load::{Effective, Loaded};
 pub use network::Origins;
-pub use redis_url::RedisUrl;
+pub use redis_url::{RedisUrl, ServerAddress, Topology};
 pub use secret::{HIDDEN, Secret};
 pub use sections::{
     Drain, Fleet, History, Identity, Limits, Log, LogFormat, PasswordFileError, Redis, Server,

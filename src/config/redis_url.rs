@@ -4,21 +4,54 @@
 
 use std::fmt;
 
-use redis::{ConnectionAddr, IntoConnectionInfo};
+use redis::IntoConnectionInfo;
 
 use super::kinds::{Kind, Refusal};
 use super::network::is_host_name;
 use super::secret::{HIDDEN, Secret};
 
+/// How the Redis servers of a URL belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Topology {
+    /// One server, or one address that leads to the master: `redis://`.
+    Standalone,
+    /// Sentinels that know the master: `redis+sentinel://`.
+    Sentinel {
+        /// Name under which they know it.
+        master: String,
+    },
+    /// Members of a Cluster, which know all others: `redis+cluster://`.
+    Cluster,
+}
+
+/// Host and port of one server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerAddress {
+    /// Host name or IP address; an IPv6 address has no brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
 /// The parts of a Redis URL, percent-decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisUrl {
-    /// Whether TLS is spoken: the scheme is `rediss`.
+    /// How the servers belong together.
+    pub topology: Topology,
+    /// Whether TLS is spoken, with the sentinels too: the scheme begins with `rediss`.
     pub tls: bool,
-    /// Host name or IP address; an IPv6 address has no brackets.
-    pub host: String,
-    /// TCP port, 6379 by default.
-    pub port: u16,
+    /// The servers to begin with, never empty: the one, the sentinels, or some members of the Cluster.
+    pub servers: Vec<ServerAddress>,
     /// Number of the database, 0 by default. Publish and subscribe do not know databases.
     pub db: i64,
     /// ACL user; the setting `redis.username` comes before it.
@@ -27,10 +60,23 @@ pub struct RedisUrl {
     pub password: Option<Secret<String>>,
 }
 
+impl RedisUrl {
+    /// Returns true if there are several masters.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        self.topology == Topology::Cluster
+    }
+}
+
 impl fmt::Display for RedisUrl {
     /// Prints the URL with its password hidden.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.tls { "rediss://" } else { "redis://" })?;
+        f.write_str(if self.tls { "rediss" } else { "redis" })?;
+        f.write_str(match &self.topology {
+            Topology::Standalone => "://",
+            Topology::Sentinel { .. } => "+sentinel://",
+            Topology::Cluster => "+cluster://",
+        })?;
         f.write_str(self.username.as_deref().unwrap_or_default())?;
         if self.password.is_some() {
             write!(f, ":{HIDDEN}")?;
@@ -38,63 +84,58 @@ impl fmt::Display for RedisUrl {
         if self.username.is_some() || self.password.is_some() {
             f.write_str("@")?;
         }
-        if self.host.contains(':') {
-            write!(f, "[{}]", self.host)?;
-        } else {
-            f.write_str(&self.host)?;
+        let servers: Vec<_> = self.servers.iter().map(ToString::to_string).collect();
+        f.write_str(&servers.join(","))?;
+        if let Topology::Sentinel { master } = &self.topology {
+            write!(f, "/{master}")?;
         }
-        write!(f, ":{}/{}", self.port, self.db)
+        write!(f, "/{}", self.db)
     }
 }
 
-/// A URL of one Redis server.
+/// A URL of one of the topologies.
 pub(super) struct Url;
+
+/// Port of a server where the URL names none.
+const PORT: u16 = 6379;
+
+/// Port of a sentinel where the URL names none.
+const SENTINEL_PORT: u16 = 26379;
 
 impl Kind for Url {
     type Value = RedisUrl;
 
     fn parse(&self, text: &str) -> Result<RedisUrl, Refusal> {
-        let because = |reason: &str| Refusal::Because(reason.to_owned());
         let (scheme, rest) = text.split_once("://").ok_or(Refusal::NotAllowed)?;
-        let tls = match scheme {
-            "redis" => false,
-            "rediss" => true,
-            _ => return Err(because("only one standalone Redis can be used so far")),
-        };
+        let (tls, topology) = topology(scheme)?;
         if rest.contains(['?', '#']) {
             return Err(because(
                 "? and # have no meaning here and are %3F and %23 in a password",
             ));
         }
-        let info = text.into_connection_info().map_err(|error| {
-            // Of an error only its description is printed: its detail may repeat the URL.
-            let description = error.detail().filter(|detail| !text.contains(*detail));
-            Refusal::Because(description.unwrap_or("it does not parse").to_lowercase())
-        })?;
-        let (ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }) =
-            info.addr()
-        else {
-            return Err(Refusal::NotAllowed);
+        let (user_info, place) = match rest.rsplit_once('@') {
+            Some((user_info, place)) => (Some(user_info), place),
+            None => (None, rest),
         };
-        let redis = info.redis_settings();
-        let is_host = host.contains(':') || is_host_name(host);
-        if !is_host || *port == 0 || redis.db() < 0 {
-            return Err(Refusal::NotAllowed);
-        }
+        let (hosts, path) = place.split_once('/').unwrap_or((place, ""));
+        let (topology, db) = end(topology, path)?;
+        let servers = servers(&topology, hosts)?;
+        let (username, password) = credentials(text, user_info)?;
         Ok(RedisUrl {
+            topology,
             tls,
-            host: host.clone(),
-            port: *port,
-            db: redis.db(),
-            username: redis.username().map(str::to_owned),
-            password: redis
-                .password()
-                .map(|password| Secret::new(password.to_owned())),
+            servers,
+            db,
+            username,
+            password,
         })
     }
 
     fn allowed(&self) -> String {
-        "redis:// or rediss:// (TLS) with [user:password@]host[:port][/database]".to_owned()
+        "redis:// with [user:password@]host[:port][/database], \
+         redis+sentinel:// with [user:password@]host[:port],…/master[/database], \
+         or redis+cluster:// with [user:password@]host[:port],…; with TLS rediss in place of redis"
+            .to_owned()
     }
 
     fn show(&self, value: &RedisUrl) -> String {
@@ -104,6 +145,134 @@ impl Kind for Url {
     fn hide(&self, text: &str) -> String {
         hide_password(text)
     }
+}
+
+fn because(reason: &str) -> Refusal {
+    Refusal::Because(reason.to_owned())
+}
+
+/// Reads the scheme; the name of a master is still missing.
+fn topology(scheme: &str) -> Result<(bool, Topology), Refusal> {
+    let sentinel = Topology::Sentinel {
+        master: String::new(),
+    };
+    match scheme {
+        "redis" => Ok((false, Topology::Standalone)),
+        "rediss" => Ok((true, Topology::Standalone)),
+        "redis+sentinel" => Ok((false, sentinel)),
+        "rediss+sentinel" => Ok((true, sentinel)),
+        "redis+cluster" => Ok((false, Topology::Cluster)),
+        "rediss+cluster" => Ok((true, Topology::Cluster)),
+        other if other.contains("sentinel") => Err(because(
+            "sentinels are redis+sentinel:// or, with TLS, rediss+sentinel://",
+        )),
+        other if other.contains("cluster") => Err(because(
+            "a Cluster is redis+cluster:// or, with TLS, rediss+cluster://",
+        )),
+        _ => Err(Refusal::NotAllowed),
+    }
+}
+
+/// Reads what follows the hosts: the name of the master and the database.
+fn end(topology: Topology, path: &str) -> Result<(Topology, i64), Refusal> {
+    let (topology, db) = match topology {
+        Topology::Sentinel { .. } => {
+            let (master, db) = path.split_once('/').unwrap_or((path, ""));
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+            if master.is_empty() || !master.bytes().all(fits) {
+                return Err(because(
+                    "behind the sentinels stands the name under which they know the master, such as /mymaster",
+                ));
+            }
+            let master = master.to_owned();
+            (Topology::Sentinel { master }, db)
+        }
+        Topology::Cluster if !matches!(path, "" | "0") => {
+            return Err(because("a Cluster has only database 0"));
+        }
+        topology => (topology, path),
+    };
+    if db.is_empty() {
+        return Ok((topology, 0));
+    }
+    let is_number = db.bytes().all(|byte| byte.is_ascii_digit());
+    let number = db.parse().ok().filter(|_| is_number);
+    number
+        .map(|db| (topology, db))
+        .ok_or_else(|| because("the database is a number"))
+}
+
+fn servers(topology: &Topology, hosts: &str) -> Result<Vec<ServerAddress>, Refusal> {
+    let port = match topology {
+        Topology::Sentinel { .. } => SENTINEL_PORT,
+        Topology::Standalone | Topology::Cluster => PORT,
+    };
+    if *topology == Topology::Standalone && hosts.contains(',') {
+        return Err(because(
+            "redis:// is one server; several are redis+sentinel:// or redis+cluster://",
+        ));
+    }
+    let mut servers = Vec::new();
+    for host in hosts.split(',') {
+        let server = server(host, port).ok_or(Refusal::NotAllowed)?;
+        if !servers.contains(&server) {
+            servers.push(server);
+        }
+    }
+    Ok(servers)
+}
+
+/// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
+pub(super) fn server(text: &str, default_port: u16) -> Option<ServerAddress> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            let port = match port {
+                "" => None,
+                port => Some(port.strip_prefix(':')?),
+            };
+            (host, port)
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let digits = |port: &&str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let port = match port {
+        None => default_port,
+        Some(port) => Some(port).filter(digits)?.parse().ok()?,
+    };
+    let is_host = host.contains(':') || is_host_name(host);
+    let is_nobody = host == "0.0.0.0" || port == 0;
+    (is_host && !is_nobody).then(|| ServerAddress {
+        host: host.to_owned(),
+        port,
+    })
+}
+
+/// User and password of a URL.
+type User = (Option<String>, Option<Secret<String>>);
+
+/// Reads user and password as the Redis crate does.
+fn credentials(text: &str, user_info: Option<&str>) -> Result<User, Refusal> {
+    let Some(user_info) = user_info else {
+        return Ok((None, None));
+    };
+    let info = format!("redis://{user_info}@host").into_connection_info();
+    let info = info.map_err(|error| {
+        // Of an error only its description is printed: its detail may repeat the URL.
+        let description = error.detail().filter(|detail| !text.contains(*detail));
+        Refusal::Because(description.unwrap_or("it does not parse").to_lowercase())
+    })?;
+    let redis = info.redis_settings();
+    Ok((
+        redis.username().map(str::to_owned),
+        redis
+            .password()
+            .map(|password| Secret::new(password.to_owned())),
+    ))
 }
 
 /// Hides what may be a password in a text that may be no URL at all; when in doubt, it hides more.
@@ -125,14 +294,18 @@ fn hide_password(text: &str) -> String {
     // Without an `@`, what follows a colon and is no port may be the password of `user:password`
     // with its host lost.
     let authority = rest.split('/').next().unwrap_or_default();
-    match authority.split_once(':') {
-        Some((host, port))
-            if !authority.starts_with('[') && !port.bytes().all(|byte| byte.is_ascii_digit()) =>
+    let mut before = 0;
+    for part in authority.split(',') {
+        if let Some((host, port)) = part.split_once(':')
+            && !part.starts_with('[')
+            && !port.bytes().all(|byte| byte.is_ascii_digit())
         {
-            format!("{scheme}{host}:{HIDDEN}")
+            let seen = &authority[..before + host.len()];
+            return format!("{scheme}{seen}:{HIDDEN}");
         }
-        _ => format!("{scheme}{}", hide_after(rest, &['?', '#'])),
+        before += part.len() + 1;
     }
+    format!("{scheme}{}", hide_after(rest, &['?', '#']))
 }
 
 /// Hides what follows the first of the marks.
@@ -147,6 +320,13 @@ fn hide_after(text: &str, marks: &[char]) -> String {
 mod tests {
     use super::*;
 
+    fn address(host: &str, port: u16) -> ServerAddress {
+        ServerAddress {
+            host: host.to_owned(),
+            port,
+        }
+    }
+
     #[test]
     fn a_url_is_read_into_its_parts() {
         let url = Url
@@ -154,8 +334,8 @@ mod tests {
             .unwrap();
         assert!(url.tls);
         assert_eq!(
-            (url.host.as_str(), url.port, url.db),
-            ("redis.example.com", 6380, 2)
+            (&url.servers[..], url.db),
+            (&[address("redis.example.com", 6380)][..], 2)
         );
         assert_eq!(url.username.as_deref(), Some("chat"));
         assert_eq!(url.password.as_ref().unwrap().expose(), "p@ss");
@@ -209,13 +389,62 @@ mod tests {
         for text in bad {
             assert!(Url.parse(text).is_err(), "{text:?}");
         }
-        for text in ["redis+sentinel://h", "redis-cluster://h", "valkey://h"] {
-            assert_eq!(
-                Url.parse(text),
-                Err(Refusal::Because(
-                    "only one standalone Redis can be used so far".to_owned()
-                ))
-            );
+    }
+
+    #[test]
+    fn sentinels_and_clusters_are_lists() {
+        let rows = [
+            (
+                "redis+sentinel://a,b:5000,[::1]/mymaster",
+                "redis+sentinel://a:26379,b:5000,[::1]:26379/mymaster/0",
+            ),
+            (
+                "rediss+sentinel://chat:p%2Css@a,a/my.master-1/3",
+                "rediss+sentinel://chat:•••@a:26379/my.master-1/3",
+            ),
+            ("redis+cluster://a", "redis+cluster://a:6379/0"),
+            (
+                "rediss+cluster://:p@a:7000,b:7001/0",
+                "rediss+cluster://:•••@a:7000,b:7001/0",
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(Url.parse(text).unwrap().to_string(), expected, "{text:?}");
+        }
+        let url = Url.parse("redis+sentinel://u:p%2Css@a,b/m").unwrap();
+        assert_eq!(url.password, Some(Secret::new("p,ss".to_owned())));
+        assert_eq!(url.servers, [address("a", 26379), address("b", 26379)]);
+        let master = "m".to_owned();
+        assert_eq!(url.topology, Topology::Sentinel { master });
+    }
+
+    #[test]
+    fn a_refusal_says_what_would_be_right() {
+        let rows = [
+            ("redis+sentinel://a,b", "such as /mymaster"),
+            ("redis+sentinel://a/my master", "such as /mymaster"),
+            ("redis+sentinel://a/m/x", "the database is a number"),
+            ("redis-sentinel://a/m", "redis+sentinel://"),
+            ("sentinel://a/m", "redis+sentinel://"),
+            ("redis-cluster://a", "redis+cluster://"),
+            ("redis+cluster://a/1", "only database 0"),
+            ("redis://a,b", "redis:// is one server"),
+        ];
+        for (text, expected) in rows {
+            match Url.parse(text) {
+                Err(Refusal::Because(reason)) => {
+                    assert!(reason.contains(expected), "{text:?}: {reason}");
+                }
+                other => panic!("{text:?}: {other:?}"),
+            }
+        }
+        for text in [
+            "redis+cluster://",
+            "redis+cluster://a,,b",
+            "redis+sentinel://a:0/m",
+            "valkey://h",
+        ] {
+            assert_eq!(Url.parse(text), Err(Refusal::NotAllowed), "{text:?}");
         }
     }
 
@@ -234,6 +463,8 @@ mod tests {
                 "redis+sentinel://u:•••@a:1,b:2/m",
             ),
             ("localhost:6379", "localhost:6379"),
+            ("redis://a:1,b:2", "redis://a:1,b:2"),
+            ("redis://a:1,chat:hunter2", "redis://a:1,chat:•••"),
             ("redis://[::1]:0", "redis://[::1]:0"),
         ];
         for (text, expected) in rows {

@@ -6,7 +6,8 @@
 use super::amounts::KIB;
 use super::faults::seen;
 use super::load::Effective;
-use super::sections::{Server, Settings};
+use super::redis_url::Topology;
+use super::sections::{Redis, Server, Settings};
 
 /// A sentence about several settings, and whether it is true.
 struct Rule {
@@ -43,7 +44,31 @@ const RULES: &[Rule] = &[
         holds: |Settings { redis, .. }| {
             redis.ca_file.is_none() || redis.url.as_ref().is_some_and(|url| url.tls)
         },
-        sentence: "a CA needs a redis.url that begins with rediss://, or nothing is encrypted",
+        sentence: "a CA needs a redis.url that begins with rediss, or nothing is encrypted",
+    },
+    Rule {
+        keys: &["redis.sentinel_username", "redis.url"],
+        holds: |Settings { redis, .. }| redis.sentinel_username.is_none() || has_sentinels(redis),
+        sentence: "a user at the sentinels needs a redis.url that begins with redis+sentinel:// or rediss+sentinel://",
+    },
+    Rule {
+        keys: &["redis.sentinel_password_file", "redis.url"],
+        holds: |Settings { redis, .. }| {
+            redis.sentinel_password_file.is_none() || has_sentinels(redis)
+        },
+        sentence: "a password of the sentinels needs a redis.url that begins with redis+sentinel:// or rediss+sentinel://",
+    },
+    Rule {
+        keys: &["redis.sentinel_password_file"],
+        holds: |Settings { redis, .. }| redis.read_sentinel_password().is_ok(),
+        sentence: "the file must hold the password as one line of UTF-8",
+    },
+    Rule {
+        keys: &["redis.sentinel_username", "redis.sentinel_password_file"],
+        holds: |Settings { redis, .. }| {
+            redis.sentinel_username.is_none() || redis.sentinel_password_file.is_some()
+        },
+        sentence: "a user at the sentinels needs a password",
     },
     Rule {
         keys: &["redis.password_file"],
@@ -104,6 +129,12 @@ const RULES: &[Rule] = &[
         sentence: "the debounce must be shorter than the lease",
     },
 ];
+
+/// Returns true if `redis.url` names sentinels.
+fn has_sentinels(redis: &Redis) -> bool {
+    let topology = redis.url.as_ref().map(|url| &url.topology);
+    matches!(topology, Some(Topology::Sentinel { .. }))
+}
 
 /// Returns true if both listeners would ask for one port of one address.
 fn listens_twice(server: &Server) -> bool {
@@ -178,6 +209,20 @@ mod tests {
                 &[("REDIS__URL", "redis://chat@h")],
                 "a user needs a password",
             ),
+            (
+                &[
+                    ("REDIS__URL", "redis+sentinel://h/m"),
+                    ("REDIS__SENTINEL_PASSWORD_FILE", &path),
+                ],
+                "as one line of UTF-8",
+            ),
+            (
+                &[
+                    ("REDIS__URL", "redis+sentinel://h/m"),
+                    ("REDIS__SENTINEL_USERNAME", "chat"),
+                ],
+                "a user at the sentinels needs a password",
+            ),
             (&[("HISTORY__KEEP", "4m")], "a room must be kept"),
             (
                 &[
@@ -209,6 +254,27 @@ mod tests {
         assert_eq!(lines.len(), 1, "{lines:#?}");
         assert!(
             lines[0].contains("a password needs redis.url"),
+            "{lines:#?}"
+        );
+    }
+
+    #[test]
+    fn credentials_of_sentinels_without_sentinels_are_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("password").display().to_string();
+        std::fs::write(&path, "hunter2").unwrap();
+        let lines = faults(&[
+            ("REDIS__URL", "redis://h"),
+            ("REDIS__SENTINEL_USERNAME", "chat"),
+            ("REDIS__SENTINEL_PASSWORD_FILE", &path),
+        ]);
+        assert_eq!(lines.len(), 2, "{lines:#?}");
+        assert!(
+            lines[0].contains("a user at the sentinels needs a redis.url"),
+            "{lines:#?}"
+        );
+        assert!(
+            lines[1].contains("a password of the sentinels needs a redis.url"),
             "{lines:#?}"
         );
     }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -13,9 +13,9 @@ use ipnet::IpNet;
 use super::amounts::{Bytes, DAY, GIB, HOUR, KIB, MIB, MINUTE, SECOND, Span};
 use super::kinds::{Choice, Count, Kind, Optional};
 use super::network::{Address, Host, Hosts, Networks, OriginList, Origins};
-use super::redis_url::{RedisUrl, Url};
+use super::redis_url::{RedisUrl, Topology, Url};
 use super::secret::Secret;
-use super::table::{Setting, settings};
+use super::table::{Setting, settings, variable};
 use super::words::{Filter, Name, ReadableFile, UserName};
 
 /// In which form log lines are written.
@@ -60,7 +60,8 @@ settings! {
 
     /// How a node reaches Redis.
     redis: Redis {
-        /// Redis that joins the nodes; empty = one node, everything in its memory.
+        /// Redis that joins the nodes: one server, the sentinels that know it, or a Cluster; empty =
+        /// one node, everything in its memory.
         url: Option<RedisUrl> = "", Optional(Url);
         /// ACL user; comes before the one in the URL.
         username: Option<String> = "", Optional(UserName);
@@ -69,11 +70,17 @@ settings! {
         /// File with the CA certificates (PEM) that sign the certificate of Redis; empty = the
         /// public ones.
         ca_file: Option<PathBuf> = "", Optional(ReadableFile);
+        /// ACL user at the sentinels, whose credentials are their own.
+        sentinel_username: Option<String> = "", Optional(UserName);
+        /// File with the password of the sentinels, read again at every connect; empty = they need
+        /// none.
+        sentinel_password_file: Option<PathBuf> = "", Optional(ReadableFile);
         /// Beginning of every key and channel; deployments on one Redis need different ones,
         /// whatever their database.
         prefix: String = "madang", Name(":._-");
-        /// Replicas that must have a message before it counts as accepted.
-        acks: u32 = "0", Count(0, 5);
+        /// Replicas that must have a message before it counts as accepted; empty = 1 with sentinels and
+        /// on a Cluster, 0 on one server.
+        acks: Option<u32> = "", Optional(Count(0, 5));
         /// Rooms per second whose end the node compares with Redis, at most.
         probes_per_second: u32 = "5000", Count(1, 1_000_000);
         /// Publisher workers, each with a connection from the pool.
@@ -220,24 +227,52 @@ impl Redis {
         let Some(path) = &self.password_file else {
             return Ok(self.url.as_ref().and_then(|url| url.password.clone()));
         };
-        let fault = |source| PasswordFileError {
-            path: path.clone(),
-            source,
+        read_password("redis.password_file", path).map(Some)
+    }
+
+    /// Returns the password for the sentinels, from `redis.sentinel_password_file` as above.
+    ///
+    /// # Errors
+    /// As for [`Redis::read_password`].
+    pub fn read_sentinel_password(&self) -> Result<Option<Secret<String>>, PasswordFileError> {
+        let path = self.sentinel_password_file.as_ref();
+        path.map(|path| read_password("redis.sentinel_password_file", path))
+            .transpose()
+    }
+
+    /// Returns how many replicas must have a message before it counts as accepted: the setting
+    /// `redis.acks`, else 1 where a replica may become the master and 0 on one server.
+    pub fn needed_acks(&self) -> u32 {
+        let has_replicas = || {
+            let topology = self.url.as_ref().map(|url| &url.topology);
+            topology.is_some_and(|topology| *topology != Topology::Standalone)
         };
-        let text = fs::read_to_string(path).map_err(fault)?;
-        let line = text.strip_suffix('\n').unwrap_or(&text);
-        let password = line.strip_suffix('\r').unwrap_or(line);
-        if password.is_empty() {
-            return Err(fault(io::Error::other("it holds no password")));
-        }
-        Ok(Some(Secret::new(password.to_owned())))
+        self.acks.unwrap_or_else(|| u32::from(has_replicas()))
     }
 }
 
-/// The file of `redis.password_file` gives no password.
+/// Returns the content of a file without its last line break.
+fn read_password(setting: &'static str, path: &Path) -> Result<Secret<String>, PasswordFileError> {
+    let fault = |source| PasswordFileError {
+        setting,
+        path: path.to_owned(),
+        source,
+    };
+    let text = fs::read_to_string(path).map_err(fault)?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let password = line.strip_suffix('\r').unwrap_or(line);
+    if password.is_empty() {
+        return Err(fault(io::Error::other("it holds no password")));
+    }
+    Ok(Secret::new(password.to_owned()))
+}
+
+/// A password file gives no password.
 #[derive(Debug, thiserror::Error)]
-#[error("redis.password_file (MADANG_REDIS__PASSWORD_FILE): {} gives no password", path.display())]
+#[error("{setting} ({}): {} gives no password", variable(setting), path.display())]
 pub struct PasswordFileError {
+    /// The setting that names it.
+    pub setting: &'static str,
     /// The file that was read.
     pub path: PathBuf,
     /// Why it gives no password.

@@ -87,7 +87,7 @@ impl Call {
         } = circumstances;
         let (keys, options) = (link.keys(), link.options());
         let delivered = positions.of(&self.room);
-        let mut command = PUBLISH.command(form);
+        let mut command = PUBLISH.command(form, link.is_cluster());
         command
             .arg(4)
             .arg(keys.log(&self.room))

@@ -50,6 +50,60 @@ pub enum LinkError {
     /// It is a replica.
     #[error("Redis at {0} is a replica: point redis.url at the master")]
     NotMaster(String),
+    /// The sentinels call it the master, and it is none (yet).
+    #[error(
+        "Redis at {0} is a replica though the sentinels name it: it is tried again until the failover is done"
+    )]
+    NotPromoted(String),
+    /// It was a master of the Cluster, and is a replica now.
+    #[error(
+        "Redis at {0} is a replica now: the slots of the Cluster are read anew until another master has them"
+    )]
+    NoShard(String),
+    /// No master has a slot.
+    #[error(
+        "no master of the Cluster has the slot {0}: give it to one, or wait until the failover is done"
+    )]
+    NoOwner(u16),
+    /// It is no member of a Cluster.
+    #[error(
+        "Redis at {0} is no member of a Cluster: write redis:// in place of redis+cluster:// in redis.url"
+    )]
+    NoCluster(String),
+    /// It is a member of a Cluster, and used as if it were alone.
+    #[error(
+        "Redis at {0} is a member of a Cluster: write redis+cluster:// in place of redis:// in redis.url"
+    )]
+    IsCluster(String),
+    /// A sentinel does not know the master's name (any more).
+    #[error(
+        "the sentinel at {sentinel} knows no master named {master}: check the name behind the sentinels in redis.url"
+    )]
+    UnknownMaster {
+        /// The sentinel.
+        sentinel: String,
+        /// The name.
+        master: String,
+    },
+    /// A sentinel does not answer.
+    #[error("the sentinel at {0} does not answer: check redis.url and the network between")]
+    SentinelSilent(String),
+    /// User or password of a sentinel is wrong, or one is needed.
+    #[error(
+        "the sentinel at {0} refuses the password: check redis.sentinel_username and redis.sentinel_password_file"
+    )]
+    SentinelPassword(String),
+    /// The user at a sentinel may not ask for the master.
+    #[error(
+        "the sentinel at {0} denies its user a right ({1}): grant the user of redis.sentinel_username \
+         +sentinel|get-master-addr-by-name"
+    )]
+    SentinelRights(String, String),
+    /// A sentinel is none, or answers with another error.
+    #[error(
+        "the sentinel at {0} answers with an error ({1}): check that redis.url names sentinels"
+    )]
+    SentinelAnswer(String, String),
     /// It reads its data.
     #[error("Redis at {0} is still loading its data: it will be tried again")]
     Loading(String),
@@ -110,6 +164,18 @@ impl LinkError {
         }
     }
 
+    /// Finds the sentence for what the Redis crate reports of a sentinel.
+    #[must_use]
+    pub fn of_sentinel(address: &Address, error: &RedisError) -> Self {
+        match Self::of(address, error) {
+            Self::Silent(name) => Self::SentinelSilent(name),
+            Self::WrongPassword(name) => Self::SentinelPassword(name),
+            Self::MissingRights(name, right) => Self::SentinelRights(name, right),
+            Self::Answer(name, text) => Self::SentinelAnswer(name, text),
+            other => other,
+        }
+    }
+
     fn of_io(address: &Address, error: &RedisError, text: String) -> Self {
         let name = address.name.clone();
         if text.contains("lookup address") || text.contains("Name or service not known") {
@@ -132,6 +198,10 @@ impl LinkError {
                 | Self::WrongPassword(_)
                 | Self::MissingRights(..)
                 | Self::MaxClients(_)
+                | Self::NoCluster(_)
+                | Self::IsCluster(_)
+                | Self::SentinelPassword(_)
+                | Self::SentinelRights(..)
         )
     }
 }

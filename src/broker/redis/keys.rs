@@ -12,6 +12,10 @@
 //! | `<prefix>:{<room>}` | name that the room's payloads are published under |
 //! | `<prefix>:canary:<node>` | name that a node publishes to itself under |
 //! | `<prefix>:identity` | key that signs identity tokens |
+//!
+//! On a Cluster every key without a room begins with `{<prefix>}` in place of `<prefix>`: all of them share one slot, so
+//! that pipelines and scripts over several of them stay what they are. A canary ends in `:{<number>}`, with a number
+//! whose slot is the shard's.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -21,6 +25,9 @@ use crate::protocol::RoomName;
 /// Builds and reads the names under one prefix.
 #[derive(Clone, Debug)]
 pub struct Keys {
+    /// Begins the names of rooms and canaries.
+    of_rooms: Arc<str>,
+    /// Begins the keys without a room.
     prefix: Arc<str>,
 }
 
@@ -29,11 +36,21 @@ impl Keys {
     #[must_use]
     pub fn new(prefix: &str) -> Self {
         Self {
+            of_rooms: prefix.into(),
             prefix: prefix.into(),
         }
     }
 
-    /// Returns the prefix of every name.
+    /// The same on a Cluster.
+    #[must_use]
+    pub fn on_cluster(prefix: &str) -> Self {
+        Self {
+            of_rooms: prefix.into(),
+            prefix: format!("{{{prefix}}}").into(),
+        }
+    }
+
+    /// Returns the prefix of every key that belongs to no room; on a Cluster they share a slot.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
@@ -72,7 +89,7 @@ impl Keys {
     /// Returns the room whose payloads are published under `name`, if it is such a name under this prefix.
     #[must_use]
     pub fn room_of(&self, name: &[u8]) -> Option<RoomName> {
-        let rest = name.strip_prefix(self.prefix.as_bytes())?;
+        let rest = name.strip_prefix(self.of_rooms.as_bytes())?;
         let encoded = rest.strip_prefix(b":{")?.strip_suffix(b"}")?;
         decode(encoded).map(|room| RoomName::trusted(&room))
     }
@@ -80,7 +97,7 @@ impl Keys {
     /// Returns the name that a node publishes to itself under.
     #[must_use]
     pub fn canary(&self, node: &str) -> String {
-        format!("{}:canary:{node}", self.prefix)
+        format!("{}:canary:{node}", self.of_rooms)
     }
 
     /// Returns the key of the fleet's identity key.
@@ -89,10 +106,16 @@ impl Keys {
         format!("{}:identity", self.prefix)
     }
 
+    /// Returns the name that a node publishes to itself under, on the shard that has the slot of `tag`.
+    #[must_use]
+    pub fn canary_at(&self, node: &str, tag: &str) -> String {
+        format!("{}:canary:{node}:{{{tag}}}", self.of_rooms)
+    }
+
     fn of_room(&self, room: &RoomName, part: &str) -> String {
         let mut name =
-            String::with_capacity(self.prefix.len() + room.as_str().len() + part.len() + 3);
-        name.push_str(&self.prefix);
+            String::with_capacity(self.of_rooms.len() + room.as_str().len() + part.len() + 3);
+        name.push_str(&self.of_rooms);
         name.push_str(":{");
         for character in room.as_str().chars() {
             if matches!(character, '{' | '}' | '%') {
@@ -148,6 +171,18 @@ mod tests {
         assert_eq!(keys.payloads(&room), tag);
         assert_eq!(keys.canary("n1"), "madang:canary:n1");
         assert_eq!(keys.identity(), "madang:identity");
+    }
+
+    #[test]
+    fn on_a_cluster_what_has_no_room_shares_a_slot() {
+        let (alone, cluster) = (Keys::new("madang"), Keys::on_cluster("madang"));
+        let room = RoomName::trusted("lobby");
+        assert_eq!(alone.log(&room), cluster.log(&room));
+        assert_eq!(cluster.prefix(), "{madang}");
+        assert_eq!(cluster.identity(), "{madang}:identity");
+        let canary = cluster.canary_at("n1", "7");
+        assert_eq!(canary, "madang:canary:n1:{7}");
+        assert_eq!(cluster.room_of(canary.as_bytes()), None);
     }
 
     #[test]

@@ -1,47 +1,42 @@
-//! How a node reaches Redis: wires of its own for the subscriber, a pool for everything else.
-//!
-//! After [`Link::drop_all`], and after a wire was opened under another lineage, no pooled wire that was opened before is
-//! handed out again: two lineages in turn would begin an epoch with every call. A pooled wire goes back only
-//! with [`Pooled::keep`]: one whose answer did not come, or whose user was canceled, may still hold the answer to
-//! somebody else's question and is closed.
+//! How a node reaches Redis: one master, or those of a Cluster, each command at the one that has its key.
 
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use deadpool::managed::{self, Object, Pool, QueueMode, RecycleError, RecycleResult};
+use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
-use redis::{Pipeline, PushInfo, RedisResult, Value};
-use tokio::time::timeout_at;
+use redis::{Arg, Cmd, Pipeline, RedisError, RedisResult, Value};
 
 use super::clock::Clock;
-use super::fault::LinkError;
+use super::cluster::{Cluster, Redirect, slot_of};
+use super::fault::{Address, LinkError};
 use super::keys::Keys;
 use super::options::Options;
-use super::wire::{CONNECT_TIMEOUT, Dialer, Wire};
+use super::shard::Shard;
+use super::wire::{CONNECT_TIMEOUT, Dialer};
+use crate::config::ServerAddress;
 use crate::telemetry::Metrics;
 
-/// How long a wire that has just answered is trusted without asking it again.
-///
-/// Asking costs a round trip for every batch; a wire that breaks within this time costs its batch one refusal, and after
-/// it no wire is trusted that answered before.
-const TRUSTED: Duration = Duration::from_millis(250);
-
-/// How long a failure to open a wire is answered to others that ask for one, so that an outage is not a storm of
-/// attempts.
-const FAILURE_STANDS: Duration = Duration::from_millis(50);
+/// How often a command is sent somewhere else before it is given up: a slot moves once at a time.
+pub(super) const MAX_HOPS: usize = 4;
 
 /// The way to Redis.
 #[derive(Debug)]
 pub struct Link {
-    dialer: Arc<Dialer>,
-    pool: Pool<Opener>,
-    generation: Arc<AtomicU64>,
+    place: Place,
     clock: Arc<Clock>,
     keys: Keys,
     options: Options,
-    metrics: Arc<Metrics>,
+}
+
+/// Where everything is.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// At one master.
+    One(Arc<Shard>),
+    /// Spread over the masters of a Cluster.
+    Cluster(Arc<Cluster>),
 }
 
 impl Link {
@@ -50,102 +45,264 @@ impl Link {
     /// # Errors
     /// Faults of the settings: no URL, a CA or password file that cannot be used.
     pub fn new(options: &Options, metrics: Arc<Metrics>) -> Result<Arc<Self>, LinkError> {
-        let clock = Arc::new(Clock::new());
-        let dialer = Arc::new(Dialer::new(&options.redis, Arc::clone(&clock))?);
-        let generation = Arc::new(AtomicU64::new(0));
-        let opener = Opener::new(
-            Arc::clone(&dialer),
-            Arc::clone(&generation),
-            options.send_timeout,
-        );
-        let pool = Pool::builder(opener)
-            .max_size(options.redis.pool_size.max(1))
-            // The last one used is the one most surely alive.
-            .queue_mode(QueueMode::Lifo)
-            .build()
-            .expect("a pool without timeouts of its own needs no runtime");
-        let keys = Keys::new(&options.redis.prefix);
+        let (clock, redis) = (Arc::new(Clock::new()), &options.redis);
+        // It also checks the settings for a Cluster.
+        let dialer = Dialer::new(redis, Arc::clone(&clock))?;
+        let is_cluster = redis.url.as_ref().is_some_and(|url| url.is_cluster());
+        let (keys, place) = if is_cluster {
+            let cluster = Cluster::new(options, Arc::clone(&clock), metrics);
+            (Keys::on_cluster(&redis.prefix), Place::Cluster(cluster))
+        } else {
+            let shard = Shard::new(dialer, options, Arc::clone(&clock), metrics);
+            (Keys::new(&redis.prefix), Place::One(shard))
+        };
         Ok(Arc::new(Self {
-            dialer,
-            pool,
-            generation,
+            place,
             clock,
             keys,
             options: options.clone(),
-            metrics,
         }))
     }
 
-    /// Opens a wire for one user, whose answers take at most one second; `push` takes what the server sends unasked
-    /// and must not block.
-    ///
-    /// # Errors
-    /// Why no master could be reached.
-    pub async fn open(
-        &self,
-        push: impl Fn(PushInfo) + Send + Sync + 'static,
-    ) -> Result<Wire, LinkError> {
-        self.dialer.open(CONNECT_TIMEOUT, Some(push)).await
+    /// Returns where everything is.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
-    /// Takes a wire from the pool, opening one if need be, by `until` at the latest.
+    /// Returns true if there are several masters.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.place, Place::Cluster(_))
+    }
+
+    /// Returns all masters.
     ///
     /// # Errors
-    /// Why there is none.
-    pub async fn get(&self, until: Instant) -> Result<Pooled, LinkError> {
-        let asked = Instant::now();
-        let limit = until.min(asked + 2 * CONNECT_TIMEOUT);
-        let got = timeout_at(limit.into(), self.pool.get()).await;
-        self.metrics
-            .broker_pool_wait
-            .observe(asked.elapsed().as_secs_f64());
-        match got {
-            Ok(Ok(wire)) => Ok(Pooled(Some(wire))),
-            Ok(Err(managed::PoolError::Backend(error))) => Err(error),
-            Ok(Err(_)) | Err(_) => Err(LinkError::Silent(self.dialer.address().name.clone())),
+    /// Why they are not known.
+    pub async fn shards(&self) -> Result<Vec<Arc<Shard>>, LinkError> {
+        match &self.place {
+            Place::One(shard) => Ok(vec![Arc::clone(shard)]),
+            Place::Cluster(cluster) => {
+                let map = cluster.read_map(None).await?;
+                Ok(map
+                    .shards()
+                    .iter()
+                    .map(|(_, shard)| Arc::clone(shard))
+                    .collect())
+            }
         }
     }
 
-    /// Sends a pipeline over a pooled wire and returns each command's own result, by `until` at the latest.
+    /// Makes a round trip to every master.
     ///
     /// # Errors
-    /// Why there is no answer; commands may have run all the same.
+    /// Why one of them did not answer by `until`.
+    pub async fn reach_all(&self, until: Instant) -> Result<(), LinkError> {
+        let shards = match &self.place {
+            Place::One(shard) => vec![Arc::clone(shard)],
+            Place::Cluster(cluster) => {
+                let map = tokio::time::timeout_at(until.into(), cluster.known_map()).await;
+                let map = map.map_err(|_| LinkError::Silent(self.address().name))??;
+                map.shards()
+                    .iter()
+                    .map(|(_, shard)| Arc::clone(shard))
+                    .collect()
+            }
+        };
+        let asked = shards.iter().map(async |shard| {
+            let answer = shard.ask(redis::pipe().cmd("TIME"), until).await?.pop();
+            let answer = answer.unwrap_or(Ok(Value::Nil));
+            answer.map(drop).map_err(|error| shard.fault(&error))
+        });
+        join_all(asked).await.into_iter().collect()
+    }
+
+    /// Opens a connection to one server, whatever its role is.
+    ///
+    /// # Errors
+    /// Why it could not be reached.
+    pub async fn open_at(
+        &self,
+        server: &ServerAddress,
+    ) -> Result<MultiplexedConnection, LinkError> {
+        let (settings, clock) = (&self.options.redis, Arc::new(Clock::new()));
+        let dialer = Dialer::of_member(settings, server, clock, Arc::default());
+        dialer.open_member(CONNECT_TIMEOUT).await
+    }
+
+    /// Asks each sentinel of the settings which master it knows.
+    pub async fn ask_sentinels(&self) -> Vec<(ServerAddress, Result<ServerAddress, LinkError>)> {
+        let Place::One(shard) = &self.place else {
+            return Vec::new();
+        };
+        let Some(sentinels) = shard.dialer().sentinels() else {
+            return Vec::new();
+        };
+        let asked = sentinels.addresses().iter().map(async |sentinel| {
+            let named = sentinels.ask(sentinel).await;
+            (sentinel.clone(), named)
+        });
+        join_all(asked).await
+    }
+
+    /// Sends a pipeline over pooled wires and returns each command's own result, by `until` at the latest.
+    ///
+    /// On a Cluster each command goes to the master that has its key, and the order holds within one slot only; the
+    /// first key of a command decides, and a command without a key goes where the keys without a room are. A
+    /// transaction is none there.
+    ///
+    /// # Errors
+    /// Why there is no answer at all; commands may have run all the same. Where only some masters did not answer, the
+    /// results of their commands say so.
     pub async fn ask(
         &self,
         pipeline: &mut Pipeline,
         until: Instant,
     ) -> Result<Vec<RedisResult<Value>>, LinkError> {
-        let mut wire = self.get(until).await?;
-        let pipeline = pipeline.ignore_errors();
-        let answered = timeout_at(until.into(), pipeline.query_async(wire.commands())).await;
-        match answered {
-            Ok(Ok(results)) => {
-                wire.keep();
-                Ok(results)
+        match &self.place {
+            Place::One(shard) => shard.ask(pipeline, until).await,
+            Place::Cluster(cluster) => {
+                let commands: Vec<Cmd> = pipeline.cmd_iter().cloned().collect();
+                self.ask_cluster(cluster, &commands, until).await
             }
-            Ok(Err(error)) => {
-                self.broke();
-                Err(self.fault(&error))
-            }
-            Err(_) => Err(LinkError::Silent(self.dialer.address().name.clone())),
         }
     }
 
-    /// Notes that a pooled wire broke: others that answered before are asked before they are handed out.
-    pub fn broke(&self) {
-        *lock(&self.pool.manager().broke) = Some(Instant::now());
+    async fn ask_cluster(
+        &self,
+        cluster: &Cluster,
+        commands: &[Cmd],
+        until: Instant,
+    ) -> Result<Vec<RedisResult<Value>>, LinkError> {
+        let mut results: Vec<Option<RedisResult<Value>>> = commands.iter().map(|_| None).collect();
+        let mut open: Vec<(usize, Option<Redirect>)> =
+            (0..commands.len()).map(|index| (index, None)).collect();
+        let (mut answered, mut fault) = (false, None);
+        for _ in 0..MAX_HOPS {
+            let groups = self.group(cluster, commands, std::mem::take(&mut open), &mut results);
+            let groups = match groups.await {
+                Ok(groups) => groups,
+                Err(unknown) => {
+                    fault = Some(unknown);
+                    break;
+                }
+            };
+            let asked = groups.iter().map(|group| group.ask(commands, until));
+            for (group, answers) in groups.iter().zip(join_all(asked).await) {
+                match answers {
+                    Ok(answers) => {
+                        answered = true;
+                        for (index, answer) in group.commands.iter().zip(answers) {
+                            match redirect(&answer, &group.shard) {
+                                Some(redirect) => open.push((*index, Some(redirect))),
+                                None => results[*index] = Some(answer),
+                            }
+                        }
+                    }
+                    Err(silent) => {
+                        cluster.look_soon();
+                        for index in &group.commands {
+                            results[*index] = Some(Err(as_error(&silent)));
+                        }
+                        fault.get_or_insert(silent);
+                    }
+                }
+            }
+            if open.is_empty() {
+                break;
+            }
+        }
+        if let Some(fault) = fault.filter(|_| !answered) {
+            return Err(fault);
+        }
+        let lost = || Err(as_error(&LinkError::NoUrl));
+        Ok(results
+            .into_iter()
+            .map(|result| result.unwrap_or_else(lost))
+            .collect())
     }
 
-    /// Closes every pooled wire, those in use when they come back.
-    pub fn drop_all(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        drop(self.pool.retain(|_, _| false));
+    /// Sorts commands by who is asked; what nobody can be asked for gets its result at once.
+    async fn group(
+        &self,
+        cluster: &Cluster,
+        commands: &[Cmd],
+        open: Vec<(usize, Option<Redirect>)>,
+        results: &mut [Option<RedisResult<Value>>],
+    ) -> Result<Vec<Group>, LinkError> {
+        let moved = open.iter().find_map(|(_, redirect)| match redirect {
+            Some(Redirect::Moved(to)) => Some(to),
+            _ => None,
+        });
+        let map = match moved {
+            Some(to) => cluster.read_map(Some(to)).await?,
+            None => cluster.known_map().await?,
+        };
+        let mut groups: Vec<Group> = Vec::new();
+        for (index, redirect) in open {
+            let (shard, asking) = match redirect {
+                Some(Redirect::Ask(to)) => (cluster.member(&to), true),
+                _ => {
+                    let slot = slot_of(&self.key_of(&commands[index]));
+                    match map.owner(slot) {
+                        Some((_, shard)) => (Arc::clone(shard), false),
+                        None => {
+                            cluster.look_soon();
+                            results[index] = Some(Err(as_error(&LinkError::NoOwner(slot))));
+                            continue;
+                        }
+                    }
+                }
+            };
+            let same = |group: &&mut Group| group.is_at(&shard) && group.asking == asking;
+            match groups.iter_mut().find(same) {
+                Some(group) => group.commands.push(index),
+                None => groups.push(Group {
+                    shard,
+                    asking,
+                    commands: vec![index],
+                }),
+            }
+        }
+        Ok(groups)
+    }
+
+    /// Returns the first key of a command.
+    fn key_of(&self, command: &Cmd) -> Vec<u8> {
+        let mut words = command.args_iter().map(|word| match word {
+            Arg::Simple(word) => word,
+            _ => &[],
+        });
+        let name = words.next().unwrap_or_default().to_ascii_uppercase();
+        let key = match &name[..] {
+            // Script and number of keys come before.
+            b"EVAL" | b"EVALSHA" => words.nth(2),
+            b"XINFO" => words.nth(1),
+            b"PING" | b"TIME" | b"INFO" | b"WAIT" | b"UNWATCH" => None,
+            _ => words.next(),
+        };
+        key.unwrap_or_else(|| self.keys.prefix().as_bytes())
+            .to_vec()
     }
 
     /// Returns the sentence for what the Redis crate reports.
     #[must_use]
-    pub fn fault(&self, error: &redis::RedisError) -> LinkError {
-        LinkError::of(self.dialer.address(), error)
+    pub fn fault(&self, error: &RedisError) -> LinkError {
+        match &self.place {
+            Place::One(shard) => shard.fault(error),
+            Place::Cluster(_) => LinkError::of(&self.address(), error),
+        }
+    }
+
+    /// Returns the name of Redis as a whole.
+    fn address(&self) -> Address {
+        let url = self.options.redis.url.as_ref();
+        let servers = url.map(|url| url.servers.as_slice()).unwrap_or_default();
+        let names: Vec<_> = servers.iter().map(ToString::to_string).collect();
+        Address {
+            name: names.join(","),
+            tls: url.is_some_and(|url| url.tls),
+        }
     }
 
     /// Returns Redis time.
@@ -167,155 +324,72 @@ impl Link {
     }
 }
 
-/// A wire from the pool, closed when dropped unless it is kept.
-pub struct Pooled(Option<Object<Opener>>);
-
-impl Pooled {
-    fn object(&mut self) -> &mut Object<Opener> {
-        self.0
-            .as_mut()
-            .expect("only keep and drop take the wire out")
-    }
-
-    /// Returns where commands go in.
-    pub fn commands(&mut self) -> &mut MultiplexedConnection {
-        &mut self.object().wire.commands
-    }
-
-    /// Returns the lineage under which the wire was opened.
-    pub fn lineage(&mut self) -> Arc<str> {
-        Arc::clone(&self.object().wire.lineage)
-    }
-
-    /// Returns true until the wire was put back once.
-    pub fn is_new(&mut self) -> bool {
-        self.object().is_new
-    }
-
-    /// Puts the wire back after all its answers came.
-    pub fn keep(mut self) {
-        let kept = self.object();
-        (kept.answered, kept.is_new) = (Instant::now(), false);
-        drop(self.0.take());
-    }
-}
-
-impl Drop for Pooled {
-    fn drop(&mut self) {
-        if let Some(object) = self.0.take() {
-            drop(Object::take(object));
+#[cfg(test)]
+impl Link {
+    /// Returns the only master.
+    pub(super) fn one(&self) -> &Arc<Shard> {
+        match &self.place {
+            Place::One(shard) => shard,
+            Place::Cluster(_) => panic!("there are several"),
         }
     }
-}
 
-impl fmt::Debug for Pooled {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Pooled")
+    pub(super) async fn get(&self, until: Instant) -> Result<super::shard::Pooled, LinkError> {
+        self.one().get(until).await
+    }
+
+    pub(super) fn drop_all(&self) {
+        self.one().drop_all();
+    }
+
+    pub(super) fn broke(&self) {
+        self.one().broke();
     }
 }
 
-/// A wire as the pool keeps it.
-#[derive(Debug)]
-pub struct Kept {
-    wire: Wire,
-    generation: u64,
-    answered: Instant,
-    is_new: bool,
+/// Commands for one master.
+struct Group {
+    shard: Arc<Shard>,
+    /// Whether each needs an ASKING before it.
+    asking: bool,
+    /// Indices of the commands, in their order.
+    commands: Vec<usize>,
 }
 
-/// Opens wires for the pool and looks after idle ones.
-#[derive(Debug)]
-pub struct Opener {
-    dialer: Arc<Dialer>,
-    recycler: deadpool_redis::Manager,
-    generation: Arc<AtomicU64>,
-    answer_limit: Duration,
-    failure: Mutex<Option<(Instant, LinkError)>>,
-    /// Lineage of the wire opened last.
-    lineage: Mutex<Option<Arc<str>>>,
-    /// When a wire broke last.
-    broke: Mutex<Option<Instant>>,
-}
-
-impl Opener {
-    fn new(dialer: Arc<Dialer>, generation: Arc<AtomicU64>, answer_limit: Duration) -> Self {
-        // It opens nothing: a wire from the dialer is what it recycles.
-        let recycler = deadpool_redis::Manager::new("redis://localhost").expect("a valid address");
-        Self {
-            dialer,
-            recycler,
-            generation,
-            answer_limit,
-            failure: Mutex::default(),
-            lineage: Mutex::default(),
-            broke: Mutex::default(),
-        }
-    }
-}
-
-/// Locks without a care for poison: what is guarded is replaced as a whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl managed::Manager for Opener {
-    type Type = Kept;
-    type Error = LinkError;
-
-    async fn create(&self) -> Result<Kept, LinkError> {
-        if let Some((at, error)) = &*lock(&self.failure)
-            && at.elapsed() < FAILURE_STANDS
-        {
-            return Err(error.clone());
-        }
-        // Read before the server is asked, so that a drop in between closes this wire too.
-        let generation = self.generation.load(Ordering::Acquire);
-        let opened = self
-            .dialer
-            .open(self.answer_limit, None::<fn(PushInfo)>)
-            .await;
-        let failure = opened
-            .as_ref()
-            .err()
-            .map(|error| (Instant::now(), error.clone()));
-        *lock(&self.failure) = failure;
-        let wire = opened?;
-        let before = lock(&self.lineage).replace(Arc::clone(&wire.lineage));
-        let generation = match before {
-            Some(before) if before != wire.lineage => {
-                self.generation.fetch_add(1, Ordering::AcqRel) + 1
-            }
-            _ => generation,
-        };
-        Ok(Kept {
-            wire,
-            generation,
-            answered: Instant::now(),
-            is_new: true,
-        })
+impl Group {
+    fn is_at(&self, shard: &Arc<Shard>) -> bool {
+        Arc::ptr_eq(&self.shard, shard)
     }
 
-    async fn recycle(
+    async fn ask(
         &self,
-        kept: &mut Kept,
-        metrics: &managed::Metrics,
-    ) -> RecycleResult<LinkError> {
-        if kept.generation != self.generation.load(Ordering::Acquire) {
-            return Err(RecycleError::message(
-                "opened before all wires were dropped",
-            ));
+        commands: &[Cmd],
+        until: Instant,
+    ) -> Result<Vec<RedisResult<Value>>, LinkError> {
+        let mut pipeline = Pipeline::with_capacity(2 * self.commands.len());
+        for index in &self.commands {
+            if self.asking {
+                pipeline.cmd("ASKING").ignore();
+            }
+            pipeline.add_command(commands[*index].clone());
         }
-        let has_broken_since = lock(&self.broke).is_some_and(|broke| broke >= kept.answered);
-        if kept.answered.elapsed() < TRUSTED && !has_broken_since {
-            return Ok(());
-        }
-        let asked = tokio::time::timeout(
-            CONNECT_TIMEOUT / 2,
-            self.recycler.recycle(&mut kept.wire.commands, metrics),
-        );
-        match asked.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(RecycleError::message("no answer")),
-        }
+        self.shard.ask(&mut pipeline, until).await
     }
 }
+
+fn redirect(answer: &RedisResult<Value>, shard: &Shard) -> Option<Redirect> {
+    let error = answer.as_ref().err()?;
+    Redirect::of(error, &shard.dialer().server()?)
+}
+
+/// Returns a fault of the way as the result of one command.
+fn as_error(fault: &LinkError) -> RedisError {
+    let kind = match fault {
+        LinkError::Silent(_) => io::ErrorKind::TimedOut,
+        _ => io::ErrorKind::ConnectionAborted,
+    };
+    RedisError::from(io::Error::new(kind, fault.to_string()))
+}
+
+/// How long somebody who must not wait for ever waits for a map.
+pub(super) const MAP_LIMIT: Duration = Duration::from_secs(1);

@@ -12,6 +12,8 @@
 pub mod batch;
 pub mod call;
 pub mod clock;
+pub mod cluster;
+mod endpoint;
 pub mod fault;
 pub mod identity;
 pub mod keys;
@@ -31,6 +33,8 @@ mod recorder;
 pub mod refusals;
 pub mod rights;
 pub mod script;
+mod sentinels;
+pub mod shard;
 mod subscriber;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -101,7 +105,7 @@ impl RedisBroker {
         let positions = Arc::new(Positions::new());
         let publisher = Publisher::start(&link, &positions, &tasks, &stop_publishing);
         let subscriber = Subscriber::start(
-            Arc::clone(&link),
+            &link,
             node.node.as_str(),
             sink,
             Arc::clone(&metrics),

@@ -8,21 +8,62 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use redis::{Pipeline, RedisError, RedisResult, Value};
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 use super::super::Refusal;
 use super::batch::Batch;
 use super::call::{self, Call, Circumstances};
-use super::link::{Link, Pooled};
+use super::cluster::{Cluster, Redirect, slot_of};
+use super::link::{Link, MAP_LIMIT, MAX_HOPS, Place};
 use super::positions::Positions;
 use super::publisher::lock;
 use super::refusals::Refusals;
 use super::script::{self, Form};
+use super::shard::{Pooled, Shard};
 use crate::protocol::Epoch;
 
 /// How long something without a number may wait for a wire.
 const EPHEMERAL_LIMIT: Duration = Duration::from_secs(1);
+
+/// A call and where it has to go instead of where it was sent.
+type Redirected = (Call, Option<Redirect>);
+
+/// What goes to one master in one pipeline.
+struct Parcel {
+    shard: Arc<Shard>,
+    /// Whether the slots of the calls are on their way to it.
+    asking: bool,
+    calls: Vec<Call>,
+    ephemeral: Vec<(String, Vec<u8>)>,
+}
+
+impl Parcel {
+    fn to(shard: Arc<Shard>) -> Self {
+        Self {
+            shard,
+            asking: false,
+            calls: Vec::new(),
+            ephemeral: Vec::new(),
+        }
+    }
+}
+
+/// What does not change over the rounds of a parcel.
+struct Trip<'a> {
+    shard: &'a Shard,
+    asking: bool,
+    circumstances: &'a Circumstances<'a>,
+}
+
+/// Calls that did not run.
+#[derive(Default)]
+struct Left {
+    /// The server has forgotten the script.
+    forgotten: Vec<Call>,
+    redirected: Vec<Redirected>,
+}
 
 /// Sends batches, one at a time.
 #[derive(Debug)]
@@ -54,24 +95,141 @@ impl Sender {
     }
 
     /// Sends a batch and answers all its messages.
-    pub(super) async fn send(&mut self, batch: Batch) {
-        let Batch {
-            mut calls,
-            ephemeral,
-        } = batch;
+    pub(super) async fn send(&self, batch: Batch) {
+        let Batch { calls, ephemeral } = batch;
         if calls.is_empty() && ephemeral.is_empty() {
             return;
         }
+        match self.link.place() {
+            Place::One(shard) => {
+                let parcel = Parcel {
+                    calls,
+                    ephemeral,
+                    ..Parcel::to(Arc::clone(shard))
+                };
+                self.deliver(parcel).await;
+            }
+            Place::Cluster(cluster) => self.spread(cluster, calls, ephemeral).await,
+        }
+    }
+
+    /// Sends to each master of a Cluster what is for its slots, and again what has moved meanwhile.
+    async fn spread(
+        &self,
+        cluster: &Cluster,
+        calls: Vec<Call>,
+        mut ephemeral: Vec<(String, Vec<u8>)>,
+    ) {
+        let mut open: Vec<Redirected> = calls.into_iter().map(|call| (call, None)).collect();
+        for _ in 0..MAX_HOPS {
+            let now = Instant::now();
+            for (call, _) in &mut open {
+                if call.not_after <= now {
+                    self.refuse(call, Refusal::Timeout);
+                }
+            }
+            open.retain(|(call, _)| !call.messages.is_empty());
+            let parcels = self
+                .parcels(
+                    cluster,
+                    std::mem::take(&mut open),
+                    std::mem::take(&mut ephemeral),
+                )
+                .await;
+            let delivered = parcels.into_iter().map(|parcel| self.deliver(parcel));
+            open.extend(join_all(delivered).await.into_iter().flatten());
+            if open.is_empty() {
+                return;
+            }
+        }
+        for (mut call, _) in open {
+            self.refuse(&mut call, Refusal::Unavailable);
+        }
+    }
+
+    /// Sorts calls by who is to get them; what nobody can be found for is refused.
+    async fn parcels(
+        &self,
+        cluster: &Cluster,
+        open: Vec<Redirected>,
+        ephemeral: Vec<(String, Vec<u8>)>,
+    ) -> Vec<Parcel> {
+        let moved = open.iter().find_map(|(_, redirect)| match redirect {
+            Some(Redirect::Moved(to)) => Some(to.clone()),
+            _ => None,
+        });
+        let map = async {
+            match &moved {
+                Some(to) => cluster.read_map(Some(to)).await,
+                None => cluster.known_map().await,
+            }
+        };
+        let map = match timeout(MAP_LIMIT, map).await {
+            Ok(Ok(map)) => map,
+            _ => cluster.map(),
+        };
+        let mut parcels: Vec<Parcel> = Vec::new();
+        let mut find = |shard: &Arc<Shard>, asking: bool| -> usize {
+            let same =
+                |parcel: &Parcel| Arc::ptr_eq(&parcel.shard, shard) && parcel.asking == asking;
+            parcels.iter().position(same).unwrap_or_else(|| {
+                let parcel = Parcel::to(Arc::clone(shard));
+                parcels.push(Parcel { asking, ..parcel });
+                parcels.len() - 1
+            })
+        };
+        let mut homeless = Vec::new();
+        let (mut placed, mut placed_ephemeral) = (Vec::new(), Vec::new());
+        for (call, redirect) in open {
+            let name = self.link.keys().payloads(&call.room);
+            let owner = map.owner(slot_of(name.as_bytes()));
+            match (redirect, owner) {
+                (Some(Redirect::Ask(to)), _) => {
+                    placed.push((find(&cluster.member(&to), true), call));
+                }
+                (_, Some((_, shard))) => placed.push((find(shard, false), call)),
+                (_, None) => homeless.push(call),
+            }
+        }
+        for (name, payload) in ephemeral {
+            if let Some((_, shard)) = map.owner(slot_of(name.as_bytes())) {
+                placed_ephemeral.push((find(shard, false), (name, payload)));
+            }
+        }
+        for (index, call) in placed {
+            parcels[index].calls.push(call);
+        }
+        for (index, payload) in placed_ephemeral {
+            parcels[index].ephemeral.push(payload);
+        }
+        if !homeless.is_empty() {
+            cluster.look_soon();
+        }
+        for mut call in homeless {
+            self.refuse(&mut call, Refusal::Unavailable);
+        }
+        parcels
+    }
+
+    /// Sends a parcel and answers all its messages but those of calls that have to go elsewhere.
+    async fn deliver(&self, parcel: Parcel) -> Vec<Redirected> {
+        let Parcel {
+            shard,
+            asking,
+            mut calls,
+            ephemeral,
+        } = parcel;
         let first_end = calls.iter().map(|call| call.not_after).min();
         let until = first_end.unwrap_or_else(|| Instant::now() + EPHEMERAL_LIMIT);
-        let mut wire = match self.link.get(until).await {
+        let mut wire = match shard.get(until).await {
             Ok(wire) => wire,
             Err(fault) => {
                 tracing::debug!(%fault, rooms = calls.len(), "messages cannot be published");
+                self.lost();
                 calls
                     .iter_mut()
                     .for_each(|call| self.refuse(call, Refusal::Unavailable));
-                return;
+                return Vec::new();
             }
         };
         let (lineage, fresh) = (wire.lineage(), Epoch::random());
@@ -81,9 +239,14 @@ impl Sender {
             lineage: &lineage,
             fresh: &fresh,
         };
-        let mut pipeline = Pipeline::with_capacity(calls.len() + ephemeral.len() + 1);
+        let mut pipeline = Pipeline::with_capacity(2 * calls.len() + ephemeral.len() + 1);
+        let publish = if self.link.is_cluster() {
+            "SPUBLISH"
+        } else {
+            "PUBLISH"
+        };
         for (name, payload) in ephemeral {
-            pipeline.cmd("PUBLISH").arg(name).arg(payload).ignore();
+            pipeline.cmd(publish).arg(name).arg(payload).ignore();
         }
         // The first call over a wire brings the script along: whoever answers it may never have seen it.
         let first = if wire.is_new() {
@@ -91,51 +254,62 @@ impl Sender {
         } else {
             Form::Hash
         };
-        let forgotten = self
-            .round(
-                &mut wire,
-                pipeline,
-                &mut calls,
-                [first, Form::Hash],
-                &circumstances,
-            )
+        let trip = Trip {
+            shard: &shard,
+            asking,
+            circumstances: &circumstances,
+        };
+        let answered = self
+            .round(&mut wire, pipeline, &mut calls, [first, Form::Hash], &trip)
             .await;
-        let is_sound = match forgotten {
-            Some(again) if again.is_empty() => true,
-            Some(mut again) => {
-                let pipeline = Pipeline::with_capacity(again.len() + 1);
-                self.round(
-                    &mut wire,
-                    pipeline,
-                    &mut again,
-                    [Form::Whole; 2],
-                    &circumstances,
-                )
-                .await
-                .is_some()
+        let (is_sound, redirected) = match answered {
+            Some(mut left) if !left.forgotten.is_empty() => {
+                let mut again = std::mem::take(&mut left.forgotten);
+                let pipeline = Pipeline::with_capacity(2 * again.len() + 1);
+                let answered = self
+                    .round(&mut wire, pipeline, &mut again, [Form::Whole; 2], &trip)
+                    .await;
+                let is_sound = answered.is_some();
+                let redirected = answered.into_iter().flat_map(|left| left.redirected);
+                left.redirected.extend(redirected);
+                (is_sound, left.redirected)
             }
-            None => false,
+            Some(left) => (true, left.redirected),
+            None => (false, Vec::new()),
         };
         if is_sound {
             wire.keep();
+        } else {
+            self.lost();
+        }
+        redirected
+    }
+
+    /// Notes that a master did not answer: on a Cluster another may have its slots now.
+    fn lost(&self) {
+        if let Place::Cluster(cluster) = self.link.place() {
+            cluster.look_soon();
         }
     }
 
-    /// Sends calls, the first and the others in these forms, and answers their messages; returns the calls whose script
-    /// the server has forgotten, and nothing if the wire is of no use any more.
+    /// Sends calls, the first and the others in these forms, and answers their messages; returns the calls that did not
+    /// run, and nothing if the wire is of no use any more.
     async fn round(
         &self,
         wire: &mut Pooled,
         mut pipeline: Pipeline,
         calls: &mut Vec<Call>,
         [first, others]: [Form; 2],
-        circumstances: &Circumstances<'_>,
-    ) -> Option<Vec<Call>> {
+        trip: &Trip<'_>,
+    ) -> Option<Left> {
         for (index, call) in calls.iter().enumerate() {
             let form = if index == 0 { first } else { others };
-            pipeline.add_command(call.command(form, circumstances));
+            if trip.asking {
+                pipeline.cmd("ASKING").ignore();
+            }
+            pipeline.add_command(call.command(form, trip.circumstances));
         }
-        let acks = self.link.options().redis.acks;
+        let acks = self.link.options().redis.needed_acks();
         if acks > 0 && !calls.is_empty() {
             let left = calls
                 .iter()
@@ -150,7 +324,9 @@ impl Sender {
                 .arg(acks)
                 .arg(call::millis(left).max(1));
         }
-        let mut results = self.exchange(wire, pipeline.ignore_errors(), calls).await?;
+        let mut results = self
+            .exchange(trip.shard, wire, pipeline.ignore_errors(), calls)
+            .await?;
         let is_replicated = if acks > 0 && !calls.is_empty() {
             let answer = results
                 .pop()
@@ -160,23 +336,31 @@ impl Sender {
         } else {
             true
         };
-        let mut forgotten = Vec::new();
+        let mut left = Left::default();
+        let server = trip.shard.dialer().server();
         for (mut call, result) in calls.drain(..).zip(results) {
+            let redirect = result
+                .as_ref()
+                .err()
+                .and_then(|error| Redirect::of(error, server.as_ref()?))
+                .filter(|_| self.link.is_cluster());
             match result {
                 _ if call.messages.is_empty() => {}
+                Err(_) if redirect.is_some() => left.redirected.push((call, redirect)),
                 Err(error) if script::is_forgotten(&error) && others == Form::Hash => {
-                    forgotten.push(call)
+                    left.forgotten.push(call)
                 }
-                result => self.settle(&mut call, result, is_replicated),
+                result => self.settle(trip.shard, &mut call, result, is_replicated),
             }
         }
-        Some(forgotten)
+        Some(left)
     }
 
     /// Waits for the answer of a pipeline. Calls whose time ends before are refused; when all are, or the wire breaks,
     /// there is none.
     async fn exchange(
         &self,
+        shard: &Shard,
         wire: &mut Pooled,
         pipeline: &Pipeline,
         calls: &mut [Call],
@@ -195,7 +379,7 @@ impl Sender {
                 Ok(Ok(results)) => return Some(results),
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "a publish has no answer");
-                    self.link.broke();
+                    shard.broke();
                     calls
                         .iter_mut()
                         .for_each(|call| self.refuse(call, Refusal::Timeout));
@@ -212,14 +396,20 @@ impl Sender {
     }
 
     /// Answers the messages of a call as its result says.
-    fn settle(&self, call: &mut Call, result: RedisResult<Value>, is_replicated: bool) {
+    fn settle(
+        &self,
+        shard: &Shard,
+        call: &mut Call,
+        result: RedisResult<Value>,
+        is_replicated: bool,
+    ) {
         let answers = match result.map(|value| call::answers(value, call.messages.len())) {
             Ok(Some(answers)) => answers,
             Ok(None) => {
                 tracing::error!("the publish script gave an answer that is none");
                 return self.refuse(call, Refusal::Timeout);
             }
-            Err(error) => return self.refuse(call, self.judge(&error)),
+            Err(error) => return self.refuse(call, self.judge(shard, &error)),
         };
         let now = Instant::now();
         for (message, answer) in call.messages.drain(..).zip(answers) {
@@ -242,9 +432,9 @@ impl Sender {
     }
 
     /// Returns what a server's error means, and tells of one that does not pass by itself.
-    fn judge(&self, error: &RedisError) -> Refusal {
+    fn judge(&self, shard: &Shard, error: &RedisError) -> Refusal {
         if call::is_demoted(error) {
-            self.link.drop_all();
+            shard.drop_all();
         }
         let refusal = call::refusal(error);
         if refusal == Refusal::Unavailable && !call::is_passing(error) {

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::super::{Ephemeral, Publish, Refusal, Source};
 use super::batch::{self, Item};
+use super::cluster::{SLOTS, slot_of};
 use super::link::Link;
 use super::payload;
 use super::pipeline::Sender;
@@ -25,6 +26,9 @@ use crate::protocol::RoomName;
 
 /// Items that a worker looks at for one pipeline.
 const MAX_ITEMS: usize = 512;
+
+/// Workers on a Cluster for each wire that a master's pool has.
+const CLUSTER_WORKERS: usize = 4;
 
 /// Hands messages to the workers.
 #[derive(Debug)]
@@ -61,7 +65,13 @@ impl Publisher {
         stop: &CancellationToken,
     ) -> Self {
         let options = link.options();
-        let workers = options.redis.pool_size.max(1);
+        let pool_size = options.redis.pool_size.max(1);
+        // On a Cluster a worker has some of the slots, so that a master that hangs holds up few others' rooms.
+        let workers = if link.is_cluster() {
+            CLUSTER_WORKERS * pool_size
+        } else {
+            pool_size
+        };
         let space = options.publish_queue.div_ceil(workers).max(1);
         let queues = (0..workers).map(|_| {
             let (sender, items) = mpsc::channel(space);
@@ -135,7 +145,12 @@ impl Publisher {
     }
 
     fn queue_of(&self, room: &RoomName) -> &Queue {
-        let index = self.hasher.hash_one(room) % self.queues.len() as u64;
+        let count = self.queues.len();
+        if self.link.is_cluster() {
+            let slot = slot_of(self.link.keys().payloads(room).as_bytes());
+            return &self.queues[usize::from(slot) * count / SLOTS];
+        }
+        let index = self.hasher.hash_one(room) % count as u64;
         &self.queues[usize::try_from(index).unwrap_or(0)]
     }
 }
@@ -186,7 +201,7 @@ impl Door {
 }
 
 /// Sends what comes in, one pipeline at a time, until the queue is closed and empty.
-async fn work(mut items: mpsc::Receiver<Item>, mut sends: Sender, stop: CancellationToken) {
+async fn work(mut items: mpsc::Receiver<Item>, sends: Sender, stop: CancellationToken) {
     let mut waiting = VecDeque::new();
     let mut taken = Vec::with_capacity(MAX_ITEMS);
     loop {

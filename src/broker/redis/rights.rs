@@ -38,11 +38,33 @@ pub const RIGHTS: &[&str] = &[
     "xrevrange",
 ];
 
+/// The commands that a node sends to the members of a Cluster besides.
+pub const CLUSTER_RIGHTS: &[&str] = &[
+    "asking",
+    "cluster|info",
+    "cluster|slots",
+    "spublish",
+    "ssubscribe",
+    "sunsubscribe",
+];
+
 /// Returns the rule that makes an ACL user of these rights, without its password.
 #[must_use]
 pub fn acl_rule(prefix: &str) -> String {
     let mut rule = format!("resetkeys resetchannels -@all ~{prefix}:* &{prefix}:*");
     for command in RIGHTS {
+        rule.push_str(" +");
+        rule.push_str(command);
+    }
+    rule
+}
+
+/// Returns the rule for the user at every member of a Cluster.
+#[must_use]
+pub fn cluster_acl_rule(prefix: &str) -> String {
+    let mut rule = acl_rule(prefix);
+    rule.push_str(&format!(" ~{{{prefix}}}:*"));
+    for command in CLUSTER_RIGHTS {
         rule.push_str(" +");
         rule.push_str(command);
     }

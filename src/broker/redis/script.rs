@@ -1,7 +1,7 @@
 //! Lua scripts and how they are called: by hash, and whole where the server has forgotten them.
 //!
 //! A server forgets its scripts at every restart, failover and `SCRIPT FLUSH`; the answer NOSCRIPT says that nothing
-//! ran, so the call is sent again with its text.
+//! ran, so the call is sent again with its text. On a Cluster a script publishes to its shard only: it is another text.
 
 use std::fmt::Display;
 use std::time::Instant;
@@ -23,8 +23,23 @@ pub enum Form {
 /// A script under `scripts/`.
 #[derive(Clone, Debug)]
 pub struct Script {
+    alone: Text,
+    /// Publishes with SPUBLISH.
+    sharded: Text,
+}
+
+/// A script's text with its hash.
+#[derive(Clone, Debug)]
+struct Text {
     text: String,
     hash: String,
+}
+
+impl Text {
+    fn new(text: String) -> Self {
+        let hash = sha1_smol::Sha1::from(&text).hexdigest();
+        Self { text, hash }
+    }
 }
 
 impl Script {
@@ -32,16 +47,26 @@ impl Script {
     #[must_use]
     pub fn new(parts: &[&str]) -> Self {
         let text = parts.join("\n");
-        let hash = sha1_smol::Sha1::from(&text).hexdigest();
-        Self { text, hash }
+        let sharded = text
+            .replace("redis.call('PUBLISH'", "redis.call('SPUBLISH'")
+            .replace("local CLUSTER = false", "local CLUSTER = true");
+        Self {
+            alone: Text::new(text),
+            sharded: Text::new(sharded),
+        }
     }
 
-    /// Begins the command of a call; keys and arguments follow.
+    /// Begins the command of a call, to a Cluster or not; keys and arguments follow.
     #[must_use]
-    pub fn command(&self, form: Form) -> Cmd {
+    pub fn command(&self, form: Form, is_cluster: bool) -> Cmd {
+        let text = if is_cluster {
+            &self.sharded
+        } else {
+            &self.alone
+        };
         let (name, script) = match form {
-            Form::Hash => ("EVALSHA", &self.hash),
-            Form::Whole => ("EVAL", &self.text),
+            Form::Hash => ("EVALSHA", &text.hash),
+            Form::Whole => ("EVAL", &text.text),
         };
         let mut command = cmd(name);
         command.arg(script);
@@ -81,8 +106,8 @@ impl Call<'_> {
         self
     }
 
-    fn command(&self, form: Form) -> Cmd {
-        let mut command = self.script.command(form);
+    fn command(&self, form: Form, is_cluster: bool) -> Cmd {
+        let mut command = self.script.command(form, is_cluster);
         command.arg(self.keys.len()).arg(&self.keys);
         for argument in &self.arguments {
             command.arg(&argument[..]);
@@ -108,7 +133,11 @@ pub async fn run(
 ) -> Result<Vec<RedisResult<Value>>, LinkError> {
     let mut results = link
         .ask(
-            &mut pipeline(calls.iter().map(|call| call.command(Form::Hash))),
+            &mut pipeline(
+                calls
+                    .iter()
+                    .map(|call| call.command(Form::Hash, link.is_cluster())),
+            ),
             until,
         )
         .await?;
@@ -121,7 +150,11 @@ pub async fn run(
     }
     let whole = link
         .ask(
-            &mut pipeline(again.iter().map(|&index| calls[index].command(Form::Whole))),
+            &mut pipeline(
+                again
+                    .iter()
+                    .map(|&index| calls[index].command(Form::Whole, link.is_cluster())),
+            ),
             until,
         )
         .await?;

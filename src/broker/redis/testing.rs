@@ -2,6 +2,9 @@
 //!
 //! It listens on a free loopback port, keeps its files in a directory that goes with it, and dies with the value.
 
+#[path = "../../../tests/support/topology/mod.rs"]
+pub(crate) mod topology;
+
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use tempfile::TempDir;
 
 use super::link::Link;
 use super::options::Options;
-use crate::config::{Redis, RedisUrl};
+use crate::config::{Redis, RedisUrl, ServerAddress, Topology};
 use crate::telemetry::Metrics;
 
 /// How long something that must happen may take before a test fails.
@@ -129,9 +132,12 @@ impl RedisServer {
     /// Returns the section `redis` of the settings for this server.
     pub(crate) fn settings(&self) -> Redis {
         let url = RedisUrl {
+            topology: Topology::Standalone,
             tls: false,
-            host: "127.0.0.1".to_owned(),
-            port: self.port,
+            servers: vec![ServerAddress {
+                host: "127.0.0.1".to_owned(),
+                port: self.port,
+            }],
             db: 0,
             username: None,
             password: None,
@@ -142,7 +148,9 @@ impl RedisServer {
             password_file: None,
             ca_file: None,
             prefix: "madang".to_owned(),
-            acks: 0,
+            sentinel_username: None,
+            sentinel_password_file: None,
+            acks: None,
             probes_per_second: 5000,
             pool_size: 4,
         }

@@ -13,7 +13,7 @@ use redis::{FromRedisValue, RedisError, RedisResult};
 use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
 use super::fault::LinkError;
-use super::link::Link;
+use super::shard::Shard;
 use super::subscriber::View;
 use super::wire::Server;
 use crate::telemetry::Metrics;
@@ -24,13 +24,16 @@ const ROUND: Duration = Duration::from_secs(1);
 /// How long a round may take: with [`ROUND`] and one repeat it stays below three seconds.
 const ROUND_LIMIT: Duration = Duration::from_millis(900);
 
+/// Time between two questions to all sentinels.
+const SENTINELS: Duration = Duration::from_millis(1500);
+
 /// Round trips that the clock's next one is compared with.
 const TRIPS: usize = 8;
 
 /// Watches one line.
 #[derive(Debug)]
 pub(super) struct Watchdog {
-    link: Arc<Link>,
+    shard: Arc<Shard>,
     metrics: Arc<Metrics>,
     /// Number of the last canary; begins at the time, so that a stray one of a line before is none of this one's.
     canary: u64,
@@ -39,29 +42,47 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    pub(super) fn new(link: Arc<Link>, metrics: Arc<Metrics>) -> Self {
-        let canary = link.clock().now_ms();
+    pub(super) fn new(shard: Arc<Shard>, metrics: Arc<Metrics>) -> Self {
+        let canary = shard.clock().now_ms();
         Self {
-            link,
+            shard,
             metrics,
             canary,
             trips: VecDeque::with_capacity(TRIPS),
         }
     }
 
-    /// Looks at a new line once: what the server does when its memory is full, and whether a canary comes through.
+    /// Looks at a new line once: whether the server is what the settings say, what it does when its memory is full, and
+    /// whether a canary comes through.
     pub(super) async fn greet(&mut self, view: &View) -> Result<(), LinkError> {
         let mut commands = view.wire.commands.clone();
-        let info = redis::cmd("INFO")
+        let mut pipeline = redis::pipe();
+        pipeline
+            .cmd("INFO")
             .arg("memory")
-            .query_async::<String>(&mut commands)
+            .cmd("INFO")
+            .arg("cluster");
+        let infos = pipeline
+            .query_async::<(String, String)>(&mut commands)
             .await;
-        self.note_policy(&info.map_err(|error| self.link.fault(&error))?);
+        let (memory, cluster) = infos.map_err(|error| self.shard.fault(&error))?;
+        if cluster.contains("cluster_enabled:1") && !view.is_sharded {
+            return Err(LinkError::IsCluster(view.wire.server.to_string()));
+        }
+        self.note_policy(&memory);
         self.round(view).await
     }
 
     /// Watches until the line fails; returns why.
     pub(super) async fn run(&mut self, view: &View) -> LinkError {
+        let shard = Arc::clone(&self.shard);
+        tokio::select! {
+            fault = self.watch_line(view) => fault,
+            fault = watch_sentinels(&shard, view) => fault,
+        }
+    }
+
+    async fn watch_line(&mut self, view: &View) -> LinkError {
         let mut rounds = interval(ROUND);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -96,13 +117,18 @@ impl Watchdog {
         view: &View,
         until: Instant,
     ) -> Result<(Instant, Duration), LinkError> {
-        let mut wire = self.link.get(until).await?;
+        let mut wire = self.shard.get(until).await?;
+        let publish = if view.is_sharded {
+            "SPUBLISH"
+        } else {
+            "PUBLISH"
+        };
         let mut pipeline = redis::pipe();
         pipeline
             .cmd("INFO")
             .arg("replication")
             .cmd("TIME")
-            .cmd("PUBLISH")
+            .cmd(publish)
             .arg(&view.canary)
             .arg(self.canary);
         let sent = Instant::now();
@@ -117,7 +143,7 @@ impl Watchdog {
             .iter()
             .all(|before| trip <= before.saturating_mul(2))
         {
-            self.link.clock().observe(
+            self.shard.clock().observe(
                 sent,
                 answered,
                 seconds.saturating_mul(1_000_000).saturating_add(micros),
@@ -187,24 +213,38 @@ impl Watchdog {
         answer: Result<RedisResult<T>, tokio::time::error::Elapsed>,
     ) -> Result<T, LinkError> {
         match answer {
-            Ok(result) => result.map_err(|error| self.link.fault(&error)),
+            Ok(result) => result.map_err(|error| self.shard.fault(&error)),
             Err(_) => Err(self.silent()),
         }
     }
 
     fn silent(&self) -> LinkError {
-        self.link
+        self.shard
             .fault(&RedisError::from(io::Error::from(io::ErrorKind::TimedOut)))
     }
 
     fn broken(&self, reason: &str) -> LinkError {
-        broken(&self.link, reason)
+        broken(&self.shard, reason)
+    }
+}
+
+/// Waits until the sentinels have another master than the line leads to: the old one may be cut off from them and still
+/// answer as a master.
+async fn watch_sentinels(shard: &Shard, view: &View) -> LinkError {
+    let Some(sentinels) = shard.dialer().sentinels() else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(SENTINELS).await;
+        if sentinels.disown(&view.wire.server).await {
+            return broken(shard, "the sentinels have another master now");
+        }
     }
 }
 
 /// Returns the fault of a line that is given up for a reason of the node's own.
-pub(super) fn broken(link: &Link, reason: &str) -> LinkError {
-    link.fault(&RedisError::from(io::Error::new(
+pub(super) fn broken(shard: &Shard, reason: &str) -> LinkError {
+    shard.fault(&RedisError::from(io::Error::new(
         io::ErrorKind::ConnectionReset,
         reason.to_owned(),
     )))

@@ -1,8 +1,11 @@
 //! Whether the way to Redis works, told to all who ask.
 //!
 //! Each change is one log line, one event and one value of [`Health`]; a try that fails like the one before is none.
+//! On a Cluster the way has a part for each master: it works while all of them do, and the node is degraded as a whole
+//! when one is lost, though the rooms of the others go on.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -21,22 +24,27 @@ pub(super) struct Way {
     /// Since when it works without a break.
     since: watch::Sender<Option<Instant>>,
     last: Mutex<Last>,
+    /// Whether there is one master: then rooms hear of a cut by [`Event::Down`](super::super::Event::Down).
+    is_one: bool,
 }
 
 #[derive(Debug, Default)]
 struct Last {
+    /// Parts that do not work.
+    missing: BTreeSet<String>,
     fault: Option<LinkError>,
     down_at: Option<Instant>,
 }
 
 impl Way {
-    pub(super) fn new(notices: Arc<Notices>, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(notices: Arc<Notices>, metrics: Arc<Metrics>, is_one: bool) -> Self {
         Self {
             notices,
             metrics,
             health: watch::Sender::new(Health::Starting(None)),
             since: watch::Sender::new(None),
             last: Mutex::default(),
+            is_one,
         }
     }
 
@@ -65,10 +73,34 @@ impl Way {
             .await;
     }
 
-    /// Tells that publishing and subscribing work.
-    pub(super) fn up(&self) {
-        let last = std::mem::take(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner));
-        match last.down_at {
+    /// Takes a part in that is about to be tried: a way that does not work waits for it too.
+    pub(super) fn expect(&self, part: &str) {
+        let mut last = self.last();
+        if self.since.borrow().is_none() {
+            last.missing.insert(part.to_owned());
+        }
+    }
+
+    /// Takes a part out that is no more.
+    pub(super) fn forget(&self, part: &str) {
+        if self.last().missing.remove(part) {
+            self.try_up();
+        }
+    }
+
+    /// Tells that publishing and subscribing work in a part.
+    pub(super) fn up(&self, part: &str) {
+        self.last().missing.remove(part);
+        self.try_up();
+    }
+
+    fn try_up(&self) {
+        // All of a change is made under the lock: parts change at the same moments.
+        let mut last = self.last();
+        if !last.missing.is_empty() || self.since.borrow().is_some() {
+            return;
+        }
+        match std::mem::take(&mut *last).down_at {
             Some(down_at) => {
                 self.metrics.broker_reconnects.inc();
                 let duration_ms = u64::try_from(down_at.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -82,21 +114,20 @@ impl Way {
         self.notices.up();
     }
 
-    /// Tells that the way is cut, or that it still is and why.
-    pub(super) fn down(&self, fault: LinkError) {
+    /// Tells that a part is cut, or that it still is and why.
+    pub(super) fn down(&self, part: &str, fault: LinkError) {
         let reason = fault.to_string();
         let is_configuration = fault.is_configuration();
+        let mut last = self.last();
+        last.missing.insert(part.to_owned());
         let was_up = self.since.send_replace(None).is_some();
-        {
-            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            if !was_up && last.fault.as_ref() == Some(&fault) {
-                return;
-            }
-            if was_up {
-                last.down_at = Some(Instant::now());
-            }
-            last.fault = Some(fault);
+        if !was_up && last.fault.as_ref() == Some(&fault) {
+            return;
         }
+        if was_up {
+            last.down_at = Some(Instant::now());
+        }
+        last.fault = Some(fault);
         tracing::warn!(
             configuration = is_configuration,
             reason,
@@ -112,8 +143,12 @@ impl Way {
                 }),
             };
         });
-        if was_up {
+        if was_up && self.is_one {
             self.notices.down(&reason);
         }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,25 +1,23 @@
 //! One wire to Redis, and how it is opened.
 //!
-//! Credentials and CA are read anew every time, so that rotating them needs no restart; a password that Redis does not
+//! With sentinels, whoever opens a wire asks them first. Credentials and CA are read anew every time, so that rotating them needs no restart; a password that Redis does not
 //! know yet is followed by the one that worked before. A wire exists only if its server said that it is a master and
 //! that it answers, and carries the server's lineage as it was then: a script call passes the lineage under which its
 //! wire was opened.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::Manager as _;
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
-    ProtocolVersion, PushInfo, RedisConnectionInfo, TlsCertificates,
-};
+use redis::{AsyncConnectionConfig, PushInfo};
 
 use super::clock::Clock;
+use super::endpoint::{self, Account};
 use super::fault::{Address, LinkError};
-use crate::config::{Redis, RedisUrl, Secret};
+use super::sentinels::Sentinels;
+use crate::config::{Redis, Secret, ServerAddress, Topology};
 
 /// How long opening a wire may take, from resolving the name to the last answer of the greeting.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -59,6 +57,8 @@ pub struct Wire {
     pub commands: MultiplexedConnection,
     /// The server's lineage when the wire was opened.
     pub lineage: Arc<str>,
+    /// The server.
+    pub server: ServerAddress,
 }
 
 impl fmt::Debug for Wire {
@@ -66,54 +66,107 @@ impl fmt::Debug for Wire {
         formatter
             .debug_struct("Wire")
             .field("lineage", &self.lineage)
+            .field("server", &self.server)
             .finish_non_exhaustive()
     }
 }
 
-/// Opens wires to the one address of the settings.
+/// Where a dialer finds the server to open a wire to.
+#[derive(Debug)]
+enum Target {
+    /// Always there.
+    Fixed(ServerAddress),
+    /// Always there, as long as it is a master of its Cluster.
+    Member(ServerAddress),
+    /// At the master that the sentinels name.
+    Sentinels(Box<Sentinels>),
+}
+
+/// The password that worked last.
+#[derive(Debug, Default)]
+pub(super) struct Passwords(Mutex<Option<Secret<String>>>);
+
+/// Opens wires to one server, or to the master that the sentinels name at that moment.
 #[derive(Debug)]
 pub(super) struct Dialer {
     settings: Redis,
-    url: RedisUrl,
-    address: Address,
+    target: Target,
     clock: Arc<Clock>,
-    /// The password that worked last.
-    accepted: Mutex<Option<Secret<String>>>,
+    /// Where the last wire was opened, or tried.
+    address: Mutex<Address>,
+    passwords: Arc<Passwords>,
 }
 
 impl Dialer {
-    /// Checks what can be checked without the server.
+    /// Makes the dialer of one server or of sentinels, and checks what can be checked without them.
     ///
     /// # Errors
     /// No URL, or a CA or password file that cannot be used.
     pub(super) fn new(settings: &Redis, clock: Arc<Clock>) -> Result<Self, LinkError> {
-        let url = settings.url.clone().ok_or(LinkError::NoUrl)?;
-        let host = if url.host.contains(':') {
-            format!("[{}]", url.host)
-        } else {
-            url.host.clone()
+        let url = settings.url.as_ref().ok_or(LinkError::NoUrl)?;
+        let first = url.servers.first().ok_or(LinkError::NoUrl)?.clone();
+        let target = match &url.topology {
+            Topology::Standalone | Topology::Cluster => Target::Fixed(first.clone()),
+            Topology::Sentinel { master } => Target::Sentinels(Box::new(Sentinels::new(
+                settings.clone(),
+                url.servers.clone(),
+                master.clone(),
+            ))),
         };
-        let address = Address {
-            name: format!("{host}:{}", url.port),
-            tls: url.tls,
-        };
-        let dialer = Self {
-            settings: settings.clone(),
-            url,
-            address,
-            clock,
-            accepted: Mutex::new(None),
-        };
-        let password = dialer
-            .settings
-            .read_password()
-            .map_err(|error| password_fault(&error))?;
-        dialer.info(password.as_ref())?;
+        let dialer = Self::with_target(settings, target, &first, clock, Arc::default());
+        let fault = |error| endpoint::password_fault(&error);
+        let password = settings.read_password().map_err(fault)?;
+        settings.read_sentinel_password().map_err(fault)?;
+        endpoint::connection(settings, &first, &dialer.account(password.as_ref()))?;
         Ok(dialer)
     }
 
-    pub(super) fn address(&self) -> &Address {
-        &self.address
+    /// Makes the dialer of one member of a Cluster, which shares its passwords with those of the others.
+    pub(super) fn of_member(
+        settings: &Redis,
+        member: &ServerAddress,
+        clock: Arc<Clock>,
+        passwords: Arc<Passwords>,
+    ) -> Self {
+        let target = Target::Member(member.clone());
+        Self::with_target(settings, target, member, clock, passwords)
+    }
+
+    fn with_target(
+        settings: &Redis,
+        target: Target,
+        first: &ServerAddress,
+        clock: Arc<Clock>,
+        passwords: Arc<Passwords>,
+    ) -> Self {
+        Self {
+            settings: settings.clone(),
+            target,
+            clock,
+            address: Mutex::new(endpoint::address(settings, first)),
+            passwords,
+        }
+    }
+
+    /// Returns where the last wire was opened, or tried.
+    pub(super) fn address(&self) -> Address {
+        lock(&self.address).clone()
+    }
+
+    /// Returns the server, if it is always the same.
+    pub(super) fn server(&self) -> Option<ServerAddress> {
+        match &self.target {
+            Target::Fixed(server) | Target::Member(server) => Some(server.clone()),
+            Target::Sentinels(_) => None,
+        }
+    }
+
+    /// Returns the sentinels, if there are any.
+    pub(super) fn sentinels(&self) -> Option<&Sentinels> {
+        match &self.target {
+            Target::Fixed(_) | Target::Member(_) => None,
+            Target::Sentinels(sentinels) => Some(sentinels),
+        }
     }
 
     /// Opens a wire; `push` takes what the server sends unasked and must not block.
@@ -131,136 +184,132 @@ impl Dialer {
                 Ok::<(), ()>(())
             });
         }
+        let server = match &self.target {
+            Target::Fixed(server) | Target::Member(server) => server.clone(),
+            Target::Sentinels(sentinels) => sentinels.master().await?,
+        };
+        let address = endpoint::address(&self.settings, &server);
+        *lock(&self.address) = address.clone();
+        let opened = async {
+            let mut commands = self.connect(&server, &config).await?;
+            let info = self.greet(&mut commands).await;
+            let info = info.map_err(|error| LinkError::of(&address, &error))?;
+            self.judge(&info, &address).map(|lineage| Wire {
+                commands,
+                lineage,
+                server,
+            })
+        };
+        match tokio::time::timeout(2 * CONNECT_TIMEOUT, opened).await {
+            Ok(opened) => opened,
+            Err(_) => Err(LinkError::Silent(address.name.clone())),
+        }
+    }
+
+    /// Opens a wire whatever the role of the server is.
+    pub(super) async fn open_member(
+        &self,
+        limit: Duration,
+    ) -> Result<MultiplexedConnection, LinkError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(limit))
+            .set_response_timeout(Some(limit));
+        let server = match &self.target {
+            Target::Fixed(server) | Target::Member(server) => server.clone(),
+            Target::Sentinels(sentinels) => sentinels.master().await?,
+        };
+        self.connect(&server, &config).await
+    }
+
+    /// Opens a connection with the password of now, or with the one that worked before.
+    async fn connect(
+        &self,
+        server: &ServerAddress,
+        config: &AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, LinkError> {
         let password = self
             .settings
             .read_password()
-            .map_err(|error| password_fault(&error))?;
-        let mut opened = self.open_with(password.clone(), &config).await;
+            .map_err(|error| endpoint::password_fault(&error))?;
+        let mut opened = self.connect_with(server, password.as_ref(), config).await;
         let mut used = password;
         if matches!(opened, Err(LinkError::WrongPassword(_))) {
-            let before = self
-                .accepted
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
+            let before = lock(&self.passwords.0).clone();
             if before.is_some() && before != used {
-                opened = self.open_with(before.clone(), &config).await;
+                opened = self.connect_with(server, before.as_ref(), config).await;
                 used = before;
             }
         }
         if opened.is_ok() {
-            *self.accepted.lock().unwrap_or_else(PoisonError::into_inner) = used;
+            *lock(&self.passwords.0) = used;
         }
         opened
     }
 
-    async fn open_with(
+    async fn connect_with(
         &self,
-        password: Option<Secret<String>>,
+        server: &ServerAddress,
+        password: Option<&Secret<String>>,
         config: &AsyncConnectionConfig,
-    ) -> Result<Wire, LinkError> {
-        let info = self.info(password.as_ref())?;
-        let greeted = async {
-            let manager = deadpool_redis::Manager::new_with_config(info, config.clone())?;
-            let mut commands = manager.create().await?;
-            let asked = Instant::now();
-            let mut greeting = redis::pipe();
-            greeting
-                .cmd("INFO")
-                .arg("replication")
-                .cmd("TIME")
-                .cmd("PING")
-                .ignore();
-            let (info, (seconds, micros)): (String, (u64, u64)) =
-                greeting.query_async(&mut commands).await?;
-            let answered = Instant::now();
-            if answered - asked <= GOOD_TRIP || !self.clock.is_set() {
-                self.clock.observe(
-                    asked,
-                    answered,
-                    seconds.saturating_mul(1_000_000).saturating_add(micros),
-                );
-            }
-            Ok((commands, info))
-        };
-        let (commands, info) = match tokio::time::timeout(2 * CONNECT_TIMEOUT, greeted).await {
-            Ok(result) => result.map_err(|error| LinkError::of(&self.address, &error))?,
-            Err(_) => return Err(LinkError::Silent(self.address.name.clone())),
-        };
-        match Server::parse(&info) {
-            Some(Server {
-                is_master: true,
-                lineage,
-            }) => Ok(Wire { commands, lineage }),
-            Some(_) => Err(LinkError::NotMaster(self.address.name.clone())),
+    ) -> Result<MultiplexedConnection, LinkError> {
+        let address = endpoint::address(&self.settings, server);
+        let info = endpoint::connection(&self.settings, server, &self.account(password))?;
+        let manager = deadpool_redis::Manager::new_with_config(info, config.clone())
+            .map_err(|error| LinkError::of(&address, &error))?;
+        let created = manager.create().await;
+        created.map_err(|error| LinkError::of(&address, &error))
+    }
+
+    /// Returns what the server says of itself, and takes over its time.
+    async fn greet(&self, commands: &mut MultiplexedConnection) -> redis::RedisResult<String> {
+        let asked = Instant::now();
+        let mut greeting = redis::pipe();
+        greeting
+            .cmd("INFO")
+            .arg("replication")
+            .cmd("TIME")
+            .cmd("PING")
+            .ignore();
+        let (info, (seconds, micros)): (String, (u64, u64)) =
+            greeting.query_async(commands).await?;
+        let answered = Instant::now();
+        if answered - asked <= GOOD_TRIP || !self.clock.is_set() {
+            self.clock.observe(
+                asked,
+                answered,
+                seconds.saturating_mul(1_000_000).saturating_add(micros),
+            );
+        }
+        Ok(info)
+    }
+
+    /// Returns the lineage of a master.
+    fn judge(&self, info: &str, address: &Address) -> Result<Arc<str>, LinkError> {
+        let name = address.name.clone();
+        match Server::parse(info) {
+            Some(server) if server.is_master => Ok(server.lineage),
+            Some(_) => Err(match &self.target {
+                Target::Fixed(_) => LinkError::NotMaster(name),
+                Target::Member(_) => LinkError::NoShard(name),
+                Target::Sentinels(_) => LinkError::NotPromoted(name),
+            }),
             None => Err(LinkError::Answer(
-                self.address.name.clone(),
+                name,
                 "INFO replication without a role".to_owned(),
             )),
         }
     }
 
-    /// Returns what the Redis crate needs to know to open a wire.
-    fn info(&self, password: Option<&Secret<String>>) -> Result<ConnectionInfo, LinkError> {
-        let mut redis = RedisConnectionInfo::default()
-            .set_db(self.url.db)
-            .set_protocol(ProtocolVersion::RESP3)
-            .set_skip_set_lib_name();
-        if let Some(user) = self.settings.user() {
-            redis = redis.set_username(user);
+    fn account<'a>(&'a self, password: Option<&'a Secret<String>>) -> Account<'a> {
+        Account {
+            user: self.settings.user(),
+            password,
+            db: self.settings.url.as_ref().map_or(0, |url| url.db),
         }
-        if let Some(password) = password {
-            redis = redis.set_password(password.expose());
-        }
-        // A dead path is noticed within about 20 s without traffic and 5 s with it.
-        let keepalive = TcpKeepalive::new()
-            .with_time(Duration::from_secs(10))
-            .with_interval(Duration::from_secs(3))
-            .with_retries(3);
-        let tcp = TcpSettings::default()
-            .set_nodelay(true)
-            .set_keepalive(keepalive)
-            .set_user_timeout(Duration::from_secs(5));
-        let fault = |error: redis::RedisError| LinkError::of(&self.address, &error);
-        let info = self.target()?.into_connection_info().map_err(fault)?;
-        Ok(info.set_redis_settings(redis).set_tcp_settings(tcp))
-    }
-
-    /// Returns the address with what its certificate is judged by.
-    fn target(&self) -> Result<ConnectionAddr, LinkError> {
-        let (host, port) = (self.url.host.clone(), self.url.port);
-        if !self.url.tls {
-            return Ok(ConnectionAddr::Tcp(host, port));
-        }
-        let address = ConnectionAddr::TcpTls {
-            host,
-            port,
-            insecure: false,
-            tls_params: None,
-        };
-        let Some(path) = &self.settings.ca_file else {
-            return Ok(address);
-        };
-        let fault = |reason: String| LinkError::CaFile {
-            path: path.clone(),
-            reason,
-        };
-        let root = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
-        if !root.windows(BEGIN.len()).any(|window| window == BEGIN) {
-            return Err(fault("no BEGIN CERTIFICATE in it".to_owned()));
-        }
-        let certificates = TlsCertificates {
-            client_tls: None,
-            root_cert: Some(root),
-        };
-        let client = Client::build_with_tls(address, certificates)
-            .map_err(|error| fault(error.to_string()))?;
-        Ok(client.get_connection_info().addr().clone())
     }
 }
 
-const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
-
-fn password_fault(error: &crate::config::PasswordFileError) -> LinkError {
-    LinkError::PasswordFile(format!("{error} ({})", error.source))
+/// Locks without a care for poison: what is guarded is replaced as a whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,9 +5,13 @@
 use std::collections::HashMap;
 
 use super::report::Report;
+use crate::config::ServerAddress;
 
 /// The oldest Redis that has every command and option that a node uses.
 const OLDEST: (u32, u32) = (6, 2);
+
+/// The oldest whose clusters publish within a shard.
+const OLDEST_CLUSTER: (u32, u32) = (7, 0);
 
 /// Stands for what the server does not tell.
 const HIDDEN: &str = "not told by the server";
@@ -31,13 +35,29 @@ impl Info {
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
+
+    /// Returns where a master says that its replicas are.
+    pub(super) fn replicas(&self) -> Vec<ServerAddress> {
+        let rows = (0..).map_while(|number| self.get(&format!("slave{number}")));
+        let replica = |row: &str| {
+            let field = |name: &str| {
+                row.split(',')
+                    .find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+            };
+            Some(ServerAddress {
+                host: field("ip")?.to_owned(),
+                port: field("port")?.parse().ok()?,
+            })
+        };
+        rows.filter_map(replica).collect()
+    }
 }
 
 /// Notes what the server is, how it keeps what it is told, and whether that is enough; `acks` is the setting
-/// `redis.acks`.
-pub(super) fn judge(info: &Info, acks: u32, report: &mut Report) {
-    version(info, report);
-    role(info, acks, report);
+/// `redis.acks`, or 0 for a replica; `is_cluster` tells what `redis.url` says.
+pub(super) fn judge(info: &Info, acks: u32, is_cluster: bool, report: &mut Report) {
+    version(info, is_cluster, report);
+    role(info, acks, is_cluster, report);
     memory(info, report);
     let is_kept = info.get("aof_enabled").map(|enabled| enabled == "1");
     report.fact(
@@ -66,7 +86,7 @@ pub(super) fn judge_fsync(info: &Info, appendfsync: Option<&str>, report: &mut R
     }
 }
 
-fn version(info: &Info, report: &mut Report) {
+fn version(info: &Info, is_cluster: bool, report: &mut Report) {
     let found = [("Valkey", "valkey_version"), ("Redis", "redis_version")]
         .into_iter()
         .find_map(|(product, field)| Some((product, info.get(field)?)));
@@ -82,15 +102,16 @@ fn version(info: &Info, report: &mut Report) {
         parts.next().unwrap_or_default(),
         parts.next().unwrap_or_default(),
     );
-    if number < OLDEST {
+    let oldest = if is_cluster { OLDEST_CLUSTER } else { OLDEST };
+    if number < oldest {
         report.faults.push(format!(
             "{product} {version} is too old: run Redis {}.{} or later, or Valkey",
-            OLDEST.0, OLDEST.1
+            oldest.0, oldest.1
         ));
     }
 }
 
-fn role(info: &Info, acks: u32, report: &mut Report) {
+fn role(info: &Info, acks: u32, is_cluster: bool, report: &mut Report) {
     let replicas: Option<u32> = info
         .get("connected_slaves")
         .and_then(|count| count.parse().ok());
@@ -107,9 +128,11 @@ fn role(info: &Info, acks: u32, report: &mut Report) {
              accepted: add replicas, or lower redis.acks"
         ));
     }
-    if info.get("redis_mode") == Some("cluster") {
+    if info.get("redis_mode") == Some("cluster") && !is_cluster {
         report.faults.push(
-            "Redis is a node of a cluster, which cannot be used so far: point redis.url at a standalone Redis".to_owned(),
+            "Redis is a member of a Cluster, which answers for a part of the rooms only: write redis+cluster:// in \
+             place of redis:// in redis.url"
+                .to_owned(),
         );
     }
 }
@@ -140,7 +163,7 @@ mod tests {
 
     fn report(info: &str, acks: u32) -> Report {
         let mut report = Report::default();
-        judge(&Info::parse(info), acks, &mut report);
+        judge(&Info::parse(info), acks, false, &mut report);
         report
     }
 
@@ -178,7 +201,7 @@ mod tests {
             (
                 "redis_mode:standalone",
                 "redis_mode:cluster",
-                "point redis.url at a standalone Redis",
+                "write redis+cluster://",
             ),
             (
                 "connected_slaves:1",
@@ -227,6 +250,29 @@ mod tests {
             report.facts.iter().all(|(_, value)| value == HIDDEN),
             "{report:?}"
         );
+    }
+
+    #[test]
+    fn a_cluster_needs_publishing_within_a_shard() {
+        let old = GOOD
+            .replace("standalone", "cluster")
+            .replace("7.0.15", "6.2.14");
+        let mut report = Report::default();
+        judge(&Info::parse(&old), 1, true, &mut report);
+        assert_eq!(report.faults.len(), 1, "{report:?}");
+        assert!(
+            report.faults[0].contains("run Redis 7.0 or later"),
+            "{report:?}"
+        );
+    }
+
+    #[test]
+    fn replicas_are_where_their_master_says() {
+        let info = Info::parse(
+            "slave0:ip=10.0.0.2,port=6379,state=online,offset=1,lag=0\r\nslave1:ip=::1,port=7000,state=online\r\n",
+        );
+        let names: Vec<_> = info.replicas().iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["10.0.0.2:6379", "[::1]:7000"]);
     }
 
     #[test]

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult};
 
 use super::found::{self, Info};
 use super::report::Report;
 use super::rights::{self, Lacks};
-use crate::broker::redis::fleet;
 use crate::broker::redis::link::Link;
 use crate::broker::redis::options::Options;
-use crate::broker::redis::wire::Wire;
-use crate::config::Settings;
+use crate::broker::redis::{LinkError, fleet};
+use crate::config::{ServerAddress, Settings, Topology};
 use crate::fleet::strangers;
 use crate::telemetry::Metrics;
 
@@ -32,32 +32,127 @@ pub(super) async fn ask(settings: &Settings) -> Report {
         title: format!("redis {url}"),
         ..Report::default()
     };
-    let opened = match Link::new(&Options::from(settings), Arc::new(Metrics::new())) {
-        Ok(link) => link.open(|_| ()).await.map(|wire| (link, wire)),
+    let found = match Link::new(&Options::from(settings), Arc::new(Metrics::new())) {
+        Ok(link) => look(settings, &link, &mut report).await,
         Err(fault) => Err(fault),
     };
-    match opened {
-        Ok((link, wire)) => {
-            if let Err(error) = look(settings, &link, wire, &mut report).await {
-                report.faults.push(link.fault(&error).to_string());
-            }
-        }
-        Err(fault) => {
-            report.fact("reached", "no");
-            report.faults.push(fault.to_string());
-        }
+    if let Err(fault) = found {
+        report.fact("reached", "no");
+        report.faults.push(fault.to_string());
     }
     report
 }
 
 /// Looks at everything; an error is one of the way, not a denied right.
-async fn look(
+async fn look(settings: &Settings, link: &Link, report: &mut Report) -> Result<(), LinkError> {
+    let topology = settings.redis.url.as_ref().map(|url| &url.topology);
+    look_at_sentinels(link, report).await;
+    let shards = link.shards().await?;
+    if let [shard] = &shards[..]
+        && !link.is_cluster()
+    {
+        let mut wire = shard.open(|_| ()).await?;
+        if topology != Some(&Topology::Standalone) {
+            report.fact("master", wire.server.to_string());
+        }
+        let looked = look_at(settings, link, &mut wire.commands, true, report).await;
+        let replicas = looked.map_err(|error| shard.fault(&error))?;
+        if topology != Some(&Topology::Standalone) {
+            look_at_replicas(settings, link, &replicas, report).await;
+        }
+    } else {
+        report.fact("masters", shards.len().to_string());
+        for shard in &shards {
+            let mut wire = shard.open(|_| ()).await?;
+            let mut part = Report {
+                title: format!("master {}", wire.server),
+                ..Report::default()
+            };
+            let looked = look_at(settings, link, &mut wire.commands, true, &mut part).await;
+            let replicas = looked.map_err(|error| shard.fault(&error))?;
+            report.parts.push(part);
+            look_at_replicas(settings, link, &replicas, report).await;
+        }
+    }
+    if settings.redis.needed_acks() == 0 && topology != Some(&Topology::Standalone) {
+        report.notes.push(
+            "redis.acks is 0: messages that were accepted just before another server becomes the master may be \
+             lost; set redis.acks 1, or leave it empty"
+                .to_owned(),
+        );
+    }
+    look_for_nodes(settings, link, report).await;
+    report.gather();
+    Ok(())
+}
+
+/// Asks each sentinel; with one that answers the others are only a note.
+async fn look_at_sentinels(link: &Link, report: &mut Report) {
+    let answers = link.ask_sentinels().await;
+    let mut named = answers
+        .iter()
+        .filter_map(|(_, answer)| answer.as_ref().ok());
+    let first = named.next();
+    for (sentinel, answer) in &answers {
+        match answer {
+            Ok(master) => {
+                report.fact("sentinel", format!("{sentinel} names {master}"));
+                if Some(master) != first {
+                    report.notes.push(format!(
+                        "the sentinel at {sentinel} names another master than the first: a failover goes on, or it is \
+                         cut off from the others"
+                    ));
+                }
+            }
+            Err(fault) => {
+                report.fact("sentinel", format!("{sentinel} names none"));
+                let sentence = fault.to_string();
+                if fault.is_configuration() {
+                    report.faults.push(sentence);
+                } else if first.is_some() {
+                    report.notes.push(sentence);
+                }
+            }
+        }
+    }
+}
+
+/// Looks at servers that may become masters: what a node needs, it needs there too.
+async fn look_at_replicas(
     settings: &Settings,
     link: &Link,
-    mut wire: Wire,
+    replicas: &[ServerAddress],
     report: &mut Report,
-) -> RedisResult<()> {
-    let trip = round_trip(&mut wire).await?;
+) {
+    for replica in replicas {
+        let mut part = Report {
+            title: format!("replica {replica}"),
+            ..Report::default()
+        };
+        let looked = async {
+            let mut commands = link.open_at(replica).await?;
+            let looked = look_at(settings, link, &mut commands, false, &mut part).await;
+            looked.map_err(|error| link.fault(&error))
+        };
+        if let Err(fault) = looked.await {
+            part.fact("reached", "no");
+            part.faults.push(format!(
+                "the replica {replica}, which may become the master, cannot be used: {fault}"
+            ));
+        }
+        report.parts.push(part);
+    }
+}
+
+/// Looks at one server; returns its replicas as it names them.
+async fn look_at(
+    settings: &Settings,
+    link: &Link,
+    commands: &mut MultiplexedConnection,
+    is_master: bool,
+    report: &mut Report,
+) -> RedisResult<Vec<ServerAddress>> {
+    let trip = round_trip(commands).await?;
     report.fact(
         "reached",
         format!(
@@ -66,15 +161,21 @@ async fn look(
         ),
     );
 
-    let info: String = redis::cmd("INFO").query_async(&mut wire.commands).await?;
+    let info: String = redis::cmd("INFO").query_async(commands).await?;
     let info = Info::parse(&info);
-    found::judge(&info, settings.redis.acks, report);
-    found::judge_fsync(&info, appendfsync(&mut wire).await?.as_deref(), report);
+    let acks = if is_master {
+        settings.redis.needed_acks()
+    } else {
+        0
+    };
+    found::judge(&info, acks, link.is_cluster(), report);
+    found::judge_fsync(&info, appendfsync(commands).await?.as_deref(), report);
 
     let user = settings.redis.user().unwrap_or("default");
-    let faults = lacks(link, &mut wire)
-        .await?
-        .faults(user, &settings.redis.prefix);
+    let faults =
+        lacks(link, commands)
+            .await?
+            .faults(user, &settings.redis.prefix, link.is_cluster());
     let rights = if faults.is_empty() {
         "all that a node needs"
     } else {
@@ -82,8 +183,7 @@ async fn look(
     };
     report.fact("rights", format!("{rights}, as user {user}"));
     report.faults.extend(faults);
-    look_for_nodes(settings, link, report).await;
-    Ok(())
+    Ok(info.replicas())
 }
 
 /// Looks who has the same part of Redis; without the rights that takes, those are the fault.
@@ -98,11 +198,11 @@ async fn look_for_nodes(settings: &Settings, link: &Link, report: &mut Report) {
 }
 
 /// Returns the median of a few round trips.
-async fn round_trip(wire: &mut Wire) -> RedisResult<Duration> {
+async fn round_trip(commands: &mut MultiplexedConnection) -> RedisResult<Duration> {
     let mut trips = Vec::with_capacity(TRIPS);
     for _ in 0..TRIPS {
         let asked = Instant::now();
-        redis::cmd("PING").exec_async(&mut wire.commands).await?;
+        redis::cmd("PING").exec_async(commands).await?;
         trips.push(asked.elapsed());
     }
     trips.sort_unstable();
@@ -110,12 +210,12 @@ async fn round_trip(wire: &mut Wire) -> RedisResult<Duration> {
 }
 
 /// Returns `appendfsync`, `None` if the user or the server does not permit to see it.
-async fn appendfsync(wire: &mut Wire) -> RedisResult<Option<String>> {
+async fn appendfsync(commands: &mut MultiplexedConnection) -> RedisResult<Option<String>> {
     let mut command = redis::cmd("CONFIG");
     let answer = command
         .arg("GET")
         .arg("appendfsync")
-        .query_async::<HashMap<String, String>>(&mut wire.commands)
+        .query_async::<HashMap<String, String>>(commands)
         .await;
     match answer {
         Ok(mut settings) => Ok(settings.remove("appendfsync")),
@@ -124,21 +224,27 @@ async fn appendfsync(wire: &mut Wire) -> RedisResult<Option<String>> {
     }
 }
 
-async fn lacks(link: &Link, wire: &mut Wire) -> RedisResult<Lacks> {
+async fn lacks(link: &Link, commands: &mut MultiplexedConnection) -> RedisResult<Lacks> {
     let mut lacks = Lacks::default();
     let db = link.options().redis.url.as_ref().map_or(0, |url| url.db);
-    let (rights, mut pipeline) = rights::tries(link.keys(), db);
-    let answers: rights::Answers = pipeline
-        .ignore_errors()
-        .query_async(&mut wire.commands)
-        .await?;
+    let (rights, mut pipeline) = rights::tries(link.keys(), db, link.is_cluster());
+    let answers: rights::Answers = pipeline.ignore_errors().query_async(commands).await?;
     for (right, answer) in rights.iter().zip(&answers) {
         lacks.note(right, answer);
     }
     let name = rights::payloads(link.keys());
+    if link.is_cluster() {
+        for (right, command) in [
+            ("ssubscribe", "SSUBSCRIBE"),
+            ("sunsubscribe", "SUNSUBSCRIBE"),
+        ] {
+            let answer = redis::cmd(command).arg(&name).exec_async(commands).await;
+            lacks.note(right, &answer);
+        }
+    }
     for (right, answer) in [
-        ("subscribe", wire.commands.subscribe(&name).await),
-        ("unsubscribe", wire.commands.unsubscribe(&name).await),
+        ("subscribe", commands.subscribe(&name).await),
+        ("unsubscribe", commands.unsubscribe(&name).await),
     ] {
         lacks.note(right, &answer);
         if let Err(error) = answer

@@ -16,11 +16,30 @@ pub(super) struct Report {
     pub(super) notes: Vec<String>,
     /// What must be changed.
     pub(super) faults: Vec<String>,
+    /// The same of each server, where there are several.
+    pub(super) parts: Vec<Report>,
 }
 
 impl Report {
     pub(super) fn fact(&mut self, name: &'static str, value: impl Into<String>) {
         self.facts.push((name, value.into()));
+    }
+
+    /// Takes over the faults of the parts, each told once with all servers that have it.
+    pub(super) fn gather(&mut self) {
+        let mut found: Vec<(String, Vec<String>)> = Vec::new();
+        for part in &mut self.parts {
+            for fault in part.faults.drain(..) {
+                let title = part.title.clone();
+                match found.iter_mut().find(|(known, _)| *known == fault) {
+                    Some((_, titles)) => titles.push(title),
+                    None => found.push((fault, vec![title])),
+                }
+            }
+        }
+        let sentence =
+            |(fault, titles): (String, Vec<String>)| format!("{}: {fault}", titles.join(", "));
+        self.faults.extend(found.into_iter().map(sentence));
     }
 
     /// Returns the faults as one text, one line each.
@@ -55,7 +74,10 @@ impl fmt::Display for Report {
         )?;
         self.notes
             .iter()
-            .try_for_each(|note| writeln!(formatter, "  note: {note}"))
+            .try_for_each(|note| writeln!(formatter, "  note: {note}"))?;
+        self.parts
+            .iter()
+            .try_for_each(|part| write!(formatter, "\n{part}"))
     }
 }
 

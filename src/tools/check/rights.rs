@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
 
 use crate::broker::redis::keys::Keys;
-use crate::broker::redis::rights::RIGHTS;
+use crate::broker::redis::rights::{CLUSTER_RIGHTS, RIGHTS};
 use crate::protocol::RoomName;
 
 /// A room that nobody can be in: names of rooms begin with a letter, a digit or an emoji.
 const ROOM: &str = "=check";
 
-/// A harmless use of each of [`RIGHTS`] and of a few more; the words in angle brackets stand for names.
+/// A harmless use of each of [`RIGHTS`] and [`CLUSTER_RIGHTS`] and of a few more; the words in angle brackets stand for names.
 #[rustfmt::skip]
 const USES: &[&[&str]] = &[
     &["PING"],
@@ -46,6 +46,10 @@ const USES: &[&[&str]] = &[
     &["EXISTS", "<log>"],
     &["DEL", "<dedupe>"],
     &["PUBLISH", "<payloads>", ""],
+    &["ASKING"],
+    &["CLUSTER", "INFO"],
+    &["CLUSTER", "SLOTS"],
+    &["SPUBLISH", "<payloads>", ""],
 ];
 
 /// How Redis answers a write that nobody may do now (redis.io: full, unable to save, too few replicas).
@@ -91,13 +95,14 @@ impl Lacks {
     }
 
     /// Returns the faults, with the command that grants what is lacking to `user`.
-    pub(super) fn faults(&self, user: &str, prefix: &str) -> Vec<String> {
+    pub(super) fn faults(&self, user: &str, prefix: &str, is_cluster: bool) -> Vec<String> {
         let mut rules: Vec<String> = self
             .commands
             .iter()
             .map(|command| format!("+{command}"))
             .collect();
         rules.extend(self.keys.then(|| format!("~{prefix}:*")));
+        rules.extend((self.keys && is_cluster).then(|| format!("~{{{prefix}}}:*")));
         rules.extend(self.names.then(|| format!("&{prefix}:*")));
         let refused = self.refusal.iter().map(|reason| {
             format!("Redis refuses all writes now, so nothing can be sent: {reason}")
@@ -123,13 +128,15 @@ impl Lacks {
 /// Returns the rights to try, in the order of their answers, and the pipeline that tries them in database `db`.
 ///
 /// Subscribing is tried apart: its answer comes another way.
-pub(super) fn tries(keys: &Keys, db: i64) -> (Vec<String>, Pipeline) {
+pub(super) fn tries(keys: &Keys, db: i64, is_cluster: bool) -> (Vec<String>, Pipeline) {
     let mut pipeline = Pipeline::new();
     let mut rights = Vec::new();
     for words in USES {
         let right = right_of(words);
         // Nobody selects the database that a wire begins in.
-        if !RIGHTS.contains(&right.as_str()) || (right == "select" && db == 0) {
+        let is_needed = RIGHTS.contains(&right.as_str())
+            || is_cluster && CLUSTER_RIGHTS.contains(&right.as_str());
+        if !is_needed || (right == "select" && db == 0) {
             continue;
         }
         let mut command = Cmd::new();
@@ -144,7 +151,13 @@ pub(super) fn tries(keys: &Keys, db: i64) -> (Vec<String>, Pipeline) {
 
 /// Returns how an ACL rule names the command of a use.
 fn right_of(words: &[&str]) -> String {
-    let words = words.iter().take(if words[0] == "XINFO" { 2 } else { 1 });
+    let words = words
+        .iter()
+        .take(if matches!(words[0], "XINFO" | "CLUSTER") {
+            2
+        } else {
+            1
+        });
     words
         .map(|word| word.to_ascii_lowercase())
         .collect::<Vec<_>>()
@@ -184,10 +197,11 @@ mod tests {
 
     #[test]
     fn every_right_is_tried_once() {
-        let (mut tried, _) = tries(&Keys::new("madang"), 1);
-        tried.extend(["subscribe", "unsubscribe"].map(str::to_owned));
+        let (mut tried, _) = tries(&Keys::new("madang"), 1, true);
+        let apart = ["subscribe", "unsubscribe", "ssubscribe", "sunsubscribe"];
+        tried.extend(apart.map(str::to_owned));
         tried.sort_unstable();
-        let mut rights = RIGHTS.to_vec();
+        let mut rights = [RIGHTS, CLUSTER_RIGHTS].concat();
         rights.sort_unstable();
         assert_eq!(
             tried, rights,

@@ -244,7 +244,7 @@ async fn a_command_under_another_name_is_a_fault() {
 async fn acknowledgments_that_no_replica_can_give_are_a_fault() {
     let server = RedisServer::start();
     let mut settings = settings(&server);
-    settings.redis.acks = 1;
+    settings.redis.acks = Some(1);
     assert!(fault(&ask(&settings).await).contains("lower redis.acks"));
 }
 

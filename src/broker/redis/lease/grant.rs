@@ -66,13 +66,8 @@ pub(in super::super) async fn grant(link: &Link, node: &str) -> Result<Grant, Un
 
 /// Makes a round trip that begins now. See [`Broker::sees`](crate::broker::Broker::sees).
 pub(in super::super) async fn sees(link: &Link) -> Result<(), Unavailable> {
-    let mut time = redis::pipe();
-    time.cmd("TIME");
-    let answer = link.ask(&mut time, Instant::now() + LIMIT).await;
-    let answer = answer.and_then(|mut results| first(link, &mut results));
-    answer
-        .map(drop)
-        .map_err(|fault| Unavailable(fault.to_string()))
+    let seen = link.reach_all(Instant::now() + LIMIT).await;
+    seen.map_err(|fault| Unavailable(fault.to_string()))
 }
 
 fn first(link: &Link, results: &mut Vec<redis::RedisResult<Value>>) -> Result<Value, LinkError> {

@@ -16,6 +16,9 @@
 --       =<epoch> <seq> <at>   an earlier one with the same author, key and text has it
 --       !<word>               refused: key_reused, redis_full, timeout, newer_layout
 
+-- True in the text for a Cluster.
+local CLUSTER = false
+
 local log, meta = KEYS[1], KEYS[2]
 local delivered = tonumber(ARGV[8])
 local before = 8 + 2 * delivered
@@ -178,6 +181,11 @@ if #fresh > 0 then
     written[2 * n] = ARGV[before + 3 * i - 1] .. ' ' .. string.sub(answers[i], 2)
   end
   redis.call('HSET', current.key, unpack(written))
+  if CLUSTER and redis.call('EXISTS', previous.key) == 0 then
+    -- While a slot moves, a call runs only where all its keys are: one that does not exist would keep it out.
+    redis.call('HSET', previous.key, '', '')
+    previous.hit = true
+  end
   if chain or math.floor(now / 1000) ~= math.floor(at_before / 1000) or math.floor(at_before / window) ~= turn then
     local expiry = integer(now + tonumber(ARGV[6]) + 1000)
     redis.call('PEXPIREAT', log, expiry)

@@ -169,7 +169,7 @@ mod tests {
         let sink = || -> Arc<dyn Sink> { Arc::<Recorder>::clone(&seen) };
         let link = RedisServer::start().link();
         let notices = Arc::new(Notices::new(sink()));
-        let way = Arc::new(Way::new(Arc::clone(&notices), Arc::clone(&metrics)));
+        let way = Arc::new(Way::new(Arc::clone(&notices), Arc::clone(&metrics), true));
         let probe = Arc::new(Probe::new(
             Arc::clone(&link),
             sink(),

@@ -1,17 +1,22 @@
 //! The one wire that payloads arrive on.
 //!
-//! Each wire has its own marks, so that what an old one still reports cannot confuse the new one.
+//! Each wire has its own marks, so that what an old one still reports cannot confuse the new one. On a Cluster each
+//! room has a command of its own, since a command is about one slot; and only the server's own confirmation counts,
+//! since one that it sends unasked when a slot moves may be taken for the answer to another command.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use futures_util::future::join_all;
 use redis::{PushInfo, PushKind, RedisResult, Value};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::super::cluster::Redirect;
 use super::super::fault::LinkError;
-use super::super::link::Link;
+use super::super::keys::Keys;
+use super::super::shard::Shard;
 use super::super::wire::Wire;
 use super::inbox::Inbox;
 use super::wanted::Batch;
@@ -25,10 +30,20 @@ pub(super) struct Line {
     ended: mpsc::UnboundedReceiver<Vec<u8>>,
 }
 
+/// What a server did not take.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    pub(super) rooms: HashSet<RoomName>,
+    /// Who has the slot of one of them.
+    pub(super) redirect: Option<Redirect>,
+}
+
 /// What the watchdog sees of a line.
 #[derive(Clone, Debug)]
 pub(in super::super) struct View {
     pub(in super::super) wire: Wire,
+    /// Whether names have slots.
+    pub(in super::super) is_sharded: bool,
     /// Name that this node publishes to itself under.
     pub(in super::super) canary: String,
     /// The last canary that arrived.
@@ -47,13 +62,16 @@ struct Marks {
     broken: CancellationToken,
     /// Names that are being unsubscribed.
     leaving: Mutex<HashSet<Vec<u8>>>,
+    /// Names that the server has confirmed, on a Cluster.
+    on: Mutex<HashSet<Vec<u8>>>,
 }
 
 impl Line {
     /// Opens a wire and subscribes the canary on it.
     pub(super) async fn open(
-        link: &Link,
+        shard: &Shard,
         canary: String,
+        is_sharded: bool,
         inbox: Arc<Inbox>,
     ) -> Result<Self, LinkError> {
         let marks = Arc::new(Marks::default());
@@ -67,14 +85,18 @@ impl Line {
             let (marks, canary) = (Arc::clone(&marks), canary.clone().into_bytes());
             move |info: PushInfo| take(info, &canary, &told, &inbox, &marks, &end)
         };
-        let mut wire = link.open(push).await?;
-        wire.commands
-            .subscribe(&canary)
-            .await
-            .map_err(|error| link.fault(&error))?;
+        let mut wire = shard.open(push).await?;
+        let subscribed = if is_sharded {
+            let mut command = redis::cmd("SSUBSCRIBE");
+            command.arg(&canary).exec_async(&mut wire.commands).await
+        } else {
+            wire.commands.subscribe(&canary).await
+        };
+        subscribed.map_err(|error| shard.fault(&error))?;
         Ok(Self {
             view: View {
                 wire,
+                is_sharded,
                 canary,
                 heard,
             },
@@ -97,14 +119,17 @@ impl Line {
         }
     }
 
-    /// Does what a batch says; returns once the server has confirmed all of it.
-    pub(super) async fn change(&mut self, link: &Link, batch: &Batch) -> RedisResult<()> {
-        let name = |room: &RoomName| link.keys().payloads(room);
+    /// Does what a batch says; returns once the server has answered all of it, with what it did not take.
+    pub(super) async fn change(&mut self, keys: &Keys, batch: &Batch) -> RedisResult<Refused> {
+        let name = |room: &RoomName| keys.payloads(room);
         let enter: Vec<_> = batch.enter.iter().map(|(room, _)| name(room)).collect();
         let leave: Vec<_> = batch.leave.iter().map(name).collect();
         self.marks
             .leaving()
             .extend(leave.iter().map(|name| name.clone().into_bytes()));
+        if self.view.is_sharded {
+            return self.change_sharded(&batch.enter, &enter, &leave).await;
+        }
         let (mut one, mut other) = (
             self.view.wire.commands.clone(),
             self.view.wire.commands.clone(),
@@ -124,13 +149,48 @@ impl Line {
             }
         };
         let (entered, left) = tokio::join!(entering, leaving);
-        entered.and(left)
+        entered.and(left).map(|()| Refused::default())
+    }
+
+    async fn change_sharded(
+        &mut self,
+        rooms: &[(RoomName, u64)],
+        enter: &[String],
+        leave: &[String],
+    ) -> RedisResult<Refused> {
+        let send = |command: &'static str, name: &String| {
+            let (mut commands, mut command) =
+                (self.view.wire.commands.clone(), redis::cmd(command));
+            command.arg(name);
+            async move { command.exec_async(&mut commands).await }
+        };
+        let entering = join_all(enter.iter().map(|name| send("SSUBSCRIBE", name)));
+        let leaving = join_all(leave.iter().map(|name| send("SUNSUBSCRIBE", name)));
+        let (entered, left) = tokio::join!(entering, leaving);
+        let mut refused = Refused::default();
+        for error in entered.into_iter().chain(left).filter_map(Result::err) {
+            // What is left belongs to somebody else, and the server has ended it.
+            if error.code().is_none() || !error.is_cluster_error() {
+                return Err(error);
+            }
+            let redirect = Redirect::of(&error, &self.view.wire.server);
+            refused.redirect = refused.redirect.or(redirect);
+        }
+        let on = self.marks.on();
+        let is_on = |name: &String| on.contains(name.as_bytes());
+        let refused_rooms = rooms.iter().zip(enter).filter(|(_, name)| !is_on(name));
+        refused.rooms = refused_rooms.map(|((room, _), _)| room.clone()).collect();
+        Ok(refused)
     }
 }
 
 impl Marks {
-    fn leaving(&self) -> std::sync::MutexGuard<'_, HashSet<Vec<u8>>> {
+    fn leaving(&self) -> MutexGuard<'_, HashSet<Vec<u8>>> {
         self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn on(&self) -> MutexGuard<'_, HashSet<Vec<u8>>> {
+        self.on.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -145,7 +205,11 @@ fn take(
 ) {
     let mut data = info.data.into_iter();
     match (info.kind, data.next(), data.next()) {
-        (PushKind::Message, Some(Value::BulkString(name)), Some(Value::BulkString(payload))) => {
+        (
+            PushKind::Message | PushKind::SMessage,
+            Some(Value::BulkString(name)),
+            Some(Value::BulkString(payload)),
+        ) => {
             if name != canary {
                 inbox.offer(name, payload);
             } else if let Some(number) = str::from_utf8(&payload)
@@ -158,11 +222,15 @@ fn take(
                 });
             }
         }
-        (PushKind::Unsubscribe, Some(Value::BulkString(name)), _)
-            if !marks.leaving().remove(&name) =>
-        {
-            // A closed receiver means that the wire is given up.
-            let _ = end.send(name);
+        (PushKind::SSubscribe, Some(Value::BulkString(name)), _) => {
+            marks.on().insert(name);
+        }
+        (PushKind::Unsubscribe | PushKind::SUnsubscribe, Some(Value::BulkString(name)), _) => {
+            marks.on().remove(&name);
+            if !marks.leaving().remove(&name) {
+                // A closed receiver means that the wire is given up.
+                let _ = end.send(name);
+            }
         }
         (PushKind::Disconnection, ..) => marks.broken.cancel(),
         _ => {}

@@ -16,6 +16,7 @@ use crate::protocol::{Epoch, Position, RoomName};
 use crate::telemetry::Metrics;
 
 struct Node {
+    link: Arc<Link>,
     subscriber: Arc<Subscriber>,
     seen: Arc<Recorder>,
     metrics: Arc<Metrics>,
@@ -37,7 +38,7 @@ fn node(options: &Options) -> Node {
     let link = Link::new(options, Arc::clone(&metrics)).unwrap();
     let sink = Arc::<Recorder>::clone(&seen);
     let subscriber = Subscriber::start(
-        link,
+        &link,
         "n1",
         sink,
         Arc::clone(&metrics),
@@ -45,6 +46,7 @@ fn node(options: &Options) -> Node {
         &stop,
     );
     Node {
+        link,
         subscriber,
         seen,
         metrics,
@@ -323,8 +325,7 @@ async fn a_room_without_a_successor_is_probed_in_turn_and_kept_from_expiring() {
             .unwrap()
     };
     eventually("both expiries moved alike", || {
-        expiry("log") == expiry("meta")
-            && expiry("log") > node.subscriber.link.clock().now_ms() + 3_600_000
+        expiry("log") == expiry("meta") && expiry("log") > node.link.clock().now_ms() + 3_600_000
     })
     .await;
     assert!((4.9..5.1).contains(&node.metrics.broker_probe_interval.get()));

@@ -49,10 +49,38 @@ pub(super) struct Confirmed {
 }
 
 impl Wanted {
-    /// Notes that a room is wanted.
-    pub(super) fn want(&mut self, room: RoomName, generation: u64) {
-        self.rooms.entry(room.clone()).or_default().wanted = Some(generation);
+    /// Notes that a room is wanted; `interrupted` tells that payloads may be missing already.
+    pub(super) fn want(&mut self, room: RoomName, generation: u64, interrupted: bool) {
+        let state = self.rooms.entry(room.clone()).or_default();
+        state.wanted = Some(generation);
+        state.interrupted |= interrupted;
         self.queue(room);
+    }
+
+    /// Forgets the rooms that the wire has no part in any more; returns those that are wanted.
+    pub(super) fn give_away(
+        &mut self,
+        is_foreign: impl Fn(&RoomName) -> bool,
+    ) -> Vec<(RoomName, u64)> {
+        let mut given = Vec::new();
+        let confirmed = &mut self.confirmed;
+        self.rooms.retain(|room, state| {
+            let stays = !is_foreign(room);
+            if !stays {
+                *confirmed -= usize::from(state.confirmed.is_some());
+                given.extend(state.wanted.map(|generation| (room.clone(), generation)));
+            }
+            stays
+        });
+        given
+    }
+
+    /// Notes that the server did not take a room: it is to be subscribed again.
+    pub(super) fn refused(&mut self, room: &RoomName) {
+        if let Some(state) = self.rooms.get_mut(room) {
+            state.interrupted = true;
+            self.queue(room.clone());
+        }
     }
 
     /// Notes that a room is wanted no more, if this generation asked last.
@@ -132,17 +160,22 @@ impl Wanted {
         is_wanted
     }
 
-    /// Notes that the wire is gone: every room still wanted is to be subscribed again.
-    pub(super) fn cut(&mut self) {
+    /// Notes that the wire is gone: every room still wanted is to be subscribed again. Returns those that it carried.
+    pub(super) fn cut(&mut self) -> Vec<RoomName> {
         self.confirmed = 0;
         self.rooms.retain(|_, state| state.wanted.is_some());
         self.changed.clear();
+        let mut carried = Vec::new();
         for (room, state) in &mut self.rooms {
-            state.interrupted |= state.confirmed.take().is_some();
+            if state.confirmed.take().is_some() {
+                state.interrupted = true;
+                carried.push(room.clone());
+            }
             state.on_wire = false;
             state.queued = true;
             self.changed.push_back(room.clone());
         }
+        carried
     }
 
     /// Returns true if the wire carries the room for the generation that asked last.
@@ -188,7 +221,7 @@ mod tests {
     fn a_batch_holds_what_differs_and_no_more_than_its_limit() {
         let mut wanted = Wanted::default();
         for index in 0..5 {
-            wanted.want(room(&format!("r{index}")), 1);
+            wanted.want(room(&format!("r{index}")), 1, false);
         }
         assert_eq!(wanted.next(3).unwrap().enter.len(), 3);
         assert_eq!(wanted.next(3).unwrap().enter.len(), 2);
@@ -198,10 +231,10 @@ mod tests {
     #[test]
     fn a_confirmation_counts_only_for_the_generation_that_asked_last() {
         let mut wanted = Wanted::default();
-        wanted.want(room("a"), 1);
+        wanted.want(room("a"), 1, false);
         let first = wanted.next(9).unwrap();
         wanted.leave(room("a"), 1);
-        wanted.want(room("a"), 2);
+        wanted.want(room("a"), 2, false);
         assert_eq!(wanted.done(first), []);
         assert!(!wanted.is_confirmed(&room("a")));
         let second = wanted.next(9).unwrap();
@@ -213,8 +246,8 @@ mod tests {
     #[test]
     fn only_the_last_generation_can_leave() {
         let mut wanted = Wanted::default();
-        wanted.want(room("a"), 1);
-        wanted.want(room("a"), 2);
+        wanted.want(room("a"), 1, false);
+        wanted.want(room("a"), 2, false);
         wanted.leave(room("a"), 1);
         let batch = wanted.next(9).unwrap();
         assert_eq!(wanted.done(batch), [confirmed("a", 2, false)]);
@@ -228,7 +261,7 @@ mod tests {
     #[test]
     fn a_room_left_before_it_was_asked_for_costs_nothing() {
         let mut wanted = Wanted::default();
-        wanted.want(room("a"), 1);
+        wanted.want(room("a"), 1, false);
         wanted.leave(room("a"), 1);
         assert_eq!(wanted.next(9), None);
         assert!(wanted.rooms.is_empty());
@@ -237,12 +270,12 @@ mod tests {
     #[test]
     fn a_cut_asks_again_for_what_is_wanted() {
         let mut wanted = Wanted::default();
-        wanted.want(room("a"), 1);
-        wanted.want(room("b"), 1);
+        wanted.want(room("a"), 1, false);
+        wanted.want(room("b"), 1, false);
         let batch = wanted.next(9).unwrap();
         wanted.done(batch);
         wanted.leave(room("b"), 1);
-        wanted.want(room("c"), 1);
+        wanted.want(room("c"), 1, false);
         wanted.cut();
         assert_eq!(wanted.confirmed(), 0);
         let batch = wanted.next(9).unwrap();
@@ -254,7 +287,7 @@ mod tests {
     #[test]
     fn a_subscription_ended_unasked_is_asked_for_again() {
         let mut wanted = Wanted::default();
-        wanted.want(room("a"), 1);
+        wanted.want(room("a"), 1, false);
         let batch = wanted.next(9).unwrap();
         wanted.done(batch);
         assert!(wanted.lost(&room("a")));
@@ -277,7 +310,7 @@ mod tests {
                     0 | 1 => {
                         generation += 1;
                         asked.insert(name.clone(), generation);
-                        wanted.want(name, generation);
+                        wanted.want(name, generation, false);
                     }
                     2 => if let Some(last) = asked.remove(&name) { wanted.leave(name, last) },
                     3 => { wanted.cut(); wire.clear(); in_flight = None; }

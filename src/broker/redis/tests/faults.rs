@@ -256,7 +256,7 @@ async fn eventually_accepted(log: &Log) {
 #[tokio::test(flavor = "multi_thread")]
 async fn too_few_replicas_leave_a_message_unknown() {
     let log = Log::start_with(&["--repl-diskless-sync-delay", "0"], |options| {
-        options.redis.acks = 1;
+        options.redis.acks = Some(1);
         options.send_timeout = Duration::from_secs(1);
     });
     let alone = log

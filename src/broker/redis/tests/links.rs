@@ -127,7 +127,7 @@ async fn each_reason_has_its_sentence_with_setting_and_remedy() {
         "{refused}"
     );
 
-    options.redis.url.as_mut().unwrap().host = "no-such-host.invalid".to_owned();
+    options.redis.url.as_mut().unwrap().servers[0].host = "no-such-host.invalid".to_owned();
     let unresolved = fault(&options).await;
     assert!(
         unresolved.to_string().contains("cannot be resolved"),
@@ -206,7 +206,7 @@ async fn tls_is_spoken_with_a_server_that_the_ca_file_vouches_for() {
     );
     let mut options = server.options();
     let url = options.redis.url.as_mut().unwrap();
-    (url.tls, url.port) = (true, port);
+    (url.tls, url.servers[0].port) = (true, port);
     let untrusted = fault(&options).await;
     assert!(
         untrusted
@@ -216,7 +216,7 @@ async fn tls_is_spoken_with_a_server_that_the_ca_file_vouches_for() {
     );
     options.redis.ca_file = Some(ca.into());
     link(&options).get(until()).await.unwrap().keep();
-    options.redis.url.as_mut().unwrap().host = "localhost".to_owned();
+    options.redis.url.as_mut().unwrap().servers[0].host = "localhost".to_owned();
     let other_name = fault(&options).await;
     assert!(
         other_name
@@ -242,7 +242,9 @@ async fn a_server_that_hangs_is_silent_within_the_limit() {
     for _ in 0..4 {
         wires.push(link.get(until()).await.unwrap());
     }
-    wires.into_iter().for_each(super::super::link::Pooled::keep);
+    wires
+        .into_iter()
+        .for_each(super::super::shard::Pooled::keep);
     // So that each wire is asked before it is handed out.
     link.broke();
     server.signal("STOP");
@@ -338,7 +340,7 @@ fn settings_that_cannot_work_are_faults_at_once() {
 async fn dropped_wires_are_never_handed_out_again() {
     let server = RedisServer::start();
     let link = server.link();
-    let id = async |pooled: &mut super::super::link::Pooled| {
+    let id = async |pooled: &mut super::super::shard::Pooled| {
         redis::cmd("CLIENT")
             .arg("ID")
             .query_async::<u64>(pooled.commands())

@@ -1,10 +1,14 @@
 //! The log side of the Redis broker against a real redis-server.
 
+mod cluster;
+mod core;
 mod faults;
 mod links;
 mod numbering;
 mod order;
 mod reading;
+mod sentinel;
+mod side;
 mod whole;
 
 use std::sync::Arc;
