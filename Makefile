@@ -13,6 +13,8 @@ SHELL := bash
 # The lock file is part of the source: a build that would change it fails.
 CARGO := cargo
 LOCKED := --locked
+# More arguments for what is run.
+ARGS ?=
 
 .PHONY: help
 help: ## Lists what can be done
@@ -64,6 +66,15 @@ test-integration: build-tests ## Nodes, pages and both brokers together
 test-conformance: build-tests ## The WebSocket codec against the Autobahn cases
 	$(CARGO) test $(LOCKED) --test conformance
 
+# Built as the other tests are, so that nothing is built twice.
+.PHONY: test-faults
+test-faults: build-tests ## Every fault under traffic, judged by a checker: nodes, Redis, network; ARGS="--row killed" picks
+	$(CARGO) test $(LOCKED) --test faults -- --all $(ARGS)
+
+.PHONY: test-faults-smoke
+test-faults-smoke: build-tests ## A few of them of each group
+	$(CARGO) test $(LOCKED) --test faults -- --smoke $(ARGS)
+
 .PHONY: test-page
 test-page: ## The page's model without a browser
 	node --test --test-reporter=spec tests/web/unit/*.test.mjs
@@ -79,6 +90,14 @@ test-api: build-tests ## The HTTP API against its OpenAPI document
 .PHONY: test-chart
 test-chart: build-tests ## The Helm chart: rendered, checked and its Redis started, without a cluster
 	tests/tools/chart-tests.sh
+
+.PHONY: fuzz
+fuzz: need-cargo ## Frames, names, settings, entries and HTTP against random bytes, a minute each
+	tests/tools/fuzz.sh
+
+.PHONY: fuzz-smoke
+fuzz-smoke: need-cargo ## The same for a few seconds each
+	SECONDS_EACH=5 tests/tools/fuzz.sh
 
 # -- Test with containers and on a cluster
 

@@ -7,7 +7,7 @@
 //!   names another entry.
 //! * **Order.** The publishes of one [`Source`] to one room are numbered in the order of the calls, across retryable
 //!   refusals too: after one of them every later publish of that source and room is refused with the same code until
-//!   the first refused key comes again, the source is forgotten, or ten seconds pass since the last one that was refused
+//!   one of the refused keys comes again, the source is forgotten, or ten seconds pass since the last one that was refused
 //!   on its own account.
 //! * **Once.** A publish repeated with the same author, key and text within the dedupe window answers with the first
 //!   result and `duplicate`, and is not carried again.

@@ -142,7 +142,11 @@ async fn two_fleets_under_one_prefix_say_so_and_go_on() {
         .await
     };
     let (one, same, other) = tokio::join!(start("yard/one"), start("yard/one"), start("yard/two"));
-    for (node, stranger, count) in [(&one, "yard/two", "1"), (&other, "yard/one", "2")] {
+    for (node, stranger, count) in [
+        (&one, "yard/two", "1"),
+        (&same, "yard/two", "1"),
+        (&other, "yard/one", "2"),
+    ] {
         eventually("it has counted the others", || async {
             conflicts(node, "prefix").await.as_deref() == Some(count)
         })
@@ -158,6 +162,9 @@ async fn two_fleets_under_one_prefix_say_so_and_go_on() {
             conflicts(node, "prefix").await.as_deref() == Some("0")
         })
         .await;
-        assert!(node.log().contains("no other fleet uses redis.prefix"));
+        eventually("it says so too", || async {
+            node.log().contains("no other fleet uses redis.prefix")
+        })
+        .await;
     }
 }

@@ -1,7 +1,8 @@
 //! Refused publishes whose successors must be refused too.
 //!
 //! After a retryable refusal every later publish of the same source and room gets the same code, so that a retry in
-//! order keeps the order: until the first refused key comes again, the source is forgotten, or [`HOLD`] passes.
+//! order keeps the order: until one of the refused keys comes again, the source is forgotten, or [`HOLD`] passes. The
+//! first key need not come again: a message whose answer was lost may have been written and come by.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -15,9 +16,13 @@ pub(super) const HOLD: Duration = Duration::from_secs(10);
 /// Held sources above which ended ones are looked for.
 const MANY: usize = 256;
 
+/// Keys that are remembered of a source in a room, at most.
+const KEYS: usize = 128;
+
 #[derive(Clone, Debug)]
 struct Held {
-    first: Key,
+    /// What was refused, in its order.
+    keys: Vec<Key>,
     refusal: Refusal,
     last: Instant,
 }
@@ -30,7 +35,7 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    /// Returns what a publish must be refused with; if it is the first refused one, its successors may go on.
+    /// Returns what a publish must be refused with; if it was refused before, its successors may go on.
     pub(super) fn check(
         &mut self,
         source: Source,
@@ -42,12 +47,15 @@ impl Refusals {
             return None;
         }
         let place = (source, room.clone());
-        let held = self.held.get(&place)?;
-        if held.first == *key || now.saturating_duration_since(held.last) >= HOLD {
+        let held = self.held.get_mut(&place)?;
+        if held.keys.contains(key) || now.saturating_duration_since(held.last) >= HOLD {
             self.held.remove(&place);
             return None;
         }
-        // What is only held back does not prolong it: a page whose first message came by after all never sends it again.
+        if held.keys.len() < KEYS {
+            held.keys.push(key.clone());
+        }
+        // What is only held back does not prolong it, so that it ends by itself.
         Some(held.refusal)
     }
 
@@ -66,7 +74,7 @@ impl Refusals {
         self.held.insert(
             (source, room.clone()),
             Held {
-                first: key.clone(),
+                keys: vec![key.clone()],
                 refusal,
                 last: now,
             },
@@ -113,7 +121,7 @@ mod tests {
     fn successors_are_refused_with_the_same_code_until_the_first_key_comes_again() {
         let now = Instant::now();
         let mut refusals = with_first_refused(now);
-        for word in ["b", "c", "b"] {
+        for word in ["b", "c"] {
             assert_eq!(
                 refusals.check(Source(1), &room(), &key(word), now),
                 Some(Refusal::RedisFull),
@@ -126,6 +134,16 @@ mod tests {
                 None,
                 "{word}"
             );
+        }
+    }
+
+    #[test]
+    fn a_first_message_that_came_by_is_not_waited_for() {
+        let now = Instant::now();
+        let mut refusals = with_first_refused(now);
+        assert!(refusals.check(Source(1), &room(), &key("b"), now).is_some());
+        for word in ["b", "c"] {
+            assert_eq!(refusals.check(Source(1), &room(), &key(word), now), None);
         }
     }
 
@@ -145,17 +163,17 @@ mod tests {
         let start = Instant::now();
         let mut refusals = with_first_refused(start);
         let (middle, nearly) = (start + HOLD / 2, start + HOLD - Duration::from_millis(1));
-        for held_back in [middle, nearly] {
+        for (word, held_back) in [("b", middle), ("c", nearly)] {
             assert!(
                 refusals
-                    .check(Source(1), &room(), &key("b"), held_back)
+                    .check(Source(1), &room(), &key(word), held_back)
                     .is_some()
             );
         }
         // Whoever tries again and again gets through too.
         assert!(
             refusals
-                .check(Source(1), &room(), &key("b"), start + HOLD)
+                .check(Source(1), &room(), &key("d"), start + HOLD)
                 .is_none()
         );
     }

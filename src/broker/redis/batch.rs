@@ -70,13 +70,12 @@ pub fn form(
             waiting.push_back(Item::Publish(message));
             continue;
         }
-        let is_late = now >= message.arrived + send_timeout;
-        let admitted = refusals.admit(message.source, &message.room, &message.key, now);
-        if let Err(refusal) = admitted.and(if is_late {
-            Err(Refusal::Timeout)
-        } else {
-            Ok(())
-        }) {
+        if let Err(refusal) = refusals.admit(message.source, &message.room, &message.key, now) {
+            message.reply.send(Err(refusal));
+            continue;
+        }
+        if now >= message.arrived + send_timeout {
+            let refusal = Refusal::Timeout;
             refusals.refused(message.source, &message.room, &message.key, refusal, now);
             message.reply.send(Err(refusal));
             continue;

@@ -1,8 +1,11 @@
 //! The order of sends across refusals.
 //!
 //! After a message of a source in a room was refused retryably, every later one is refused with the same code, until
-//! the first refused key comes again, the source leaves, or ten seconds pass since the last refusal. Otherwise the
-//! message behind would be numbered first.
+//! one of the refused keys comes again, the source leaves, or ten seconds pass since the last refusal that was not only
+//! such a sharing. Otherwise the message behind would be numbered first.
+//!
+//! Whoever sends a refused key again has heard of the refusal, and begins with the first message that is not settled.
+//! That need not be the first refused one: a message whose answer was lost may have been written and come by.
 //!
 //! The number of latches is bounded; at the bound those that have rested longest go first.
 
@@ -10,10 +13,15 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::super::{Refusal, Source};
+use super::call::MAX_MESSAGES;
 use crate::protocol::{Key, RoomName};
 
 /// How long after its last refusal a latch holds.
 pub const HELD_FOR: Duration = Duration::from_secs(10);
+
+/// Keys that a latch remembers, at most. Those of one call may all have been written; the next one is the first that a
+/// sender repeats.
+const MAX_KEYS: usize = 2 * MAX_MESSAGES;
 
 /// Latches of one queue, at most; the half of them that rested longest goes when there are more.
 const MAX_LATCHES: usize = 65_536;
@@ -21,7 +29,8 @@ const MAX_LATCHES: usize = 65_536;
 #[derive(Debug)]
 struct Latch {
     room: RoomName,
-    first: Key,
+    /// What was refused, in its order.
+    keys: Vec<Key>,
     refusal: Refusal,
     last: Instant,
 }
@@ -29,6 +38,12 @@ struct Latch {
 impl Latch {
     fn holds(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.last) < HELD_FOR
+    }
+
+    fn remember(&mut self, key: &Key) {
+        if self.keys.len() < MAX_KEYS {
+            self.keys.push(key.clone());
+        }
     }
 }
 
@@ -108,10 +123,10 @@ impl Refusals {
             return Ok(());
         }
         match self.take(source, room) {
-            Some(latch) if latch.holds(now) && latch.first != *key => {
+            Some(mut latch) if latch.holds(now) && !latch.keys.contains(key) => {
                 let refusal = latch.refusal;
-                // What is only held back does not prolong it: a page whose first message came by after all never
-                // sends it again.
+                latch.remember(key);
+                // What is only held back does not prolong it, so that it ends by itself.
                 self.put(source, latch, now);
                 Err(refusal)
             }
@@ -119,7 +134,7 @@ impl Refusals {
         }
     }
 
-    /// Notes that a message was refused; one that is final holds back nobody.
+    /// Notes that a message which [`Refusals::admit`] let pass was refused; a final refusal holds back nobody.
     pub fn refused(
         &mut self,
         source: Source,
@@ -132,10 +147,13 @@ impl Refusals {
             return;
         }
         let latch = match self.take(source, room) {
-            Some(latch) if latch.holds(now) => Latch { last: now, ..latch },
+            Some(mut latch) if latch.holds(now) => {
+                latch.remember(key);
+                Latch { last: now, ..latch }
+            }
             _ => Latch {
                 room: room.clone(),
-                first: key.clone(),
+                keys: vec![key.clone()],
                 refusal,
                 last: now,
             },
@@ -196,6 +214,17 @@ mod tests {
     }
 
     #[test]
+    fn a_first_message_that_came_by_is_not_waited_for() {
+        let (mut refusals, now) = after(Refusal::Timeout);
+        refusals.refused(SOURCE, &room(), &key("b"), Refusal::Timeout, now);
+        assert!(refusals.admit(SOURCE, &room(), &key("c"), now).is_err());
+        // The first two were written after all: the sender begins with the third.
+        for name in ["c", "d"] {
+            assert_eq!(refusals.admit(SOURCE, &room(), &key(name), now), Ok(()));
+        }
+    }
+
+    #[test]
     fn later_messages_share_the_refusal_until_the_first_key_comes_again() {
         let (mut refusals, now) = after(Refusal::RedisFull);
         assert_eq!(
@@ -217,11 +246,11 @@ mod tests {
     }
 
     #[test]
-    fn a_second_refusal_changes_neither_key_nor_code() {
+    fn a_second_refusal_changes_not_the_code() {
         let (mut refusals, now) = after(Refusal::Timeout);
         refusals.refused(SOURCE, &room(), &key("b"), Refusal::RedisFull, now);
         assert_eq!(
-            refusals.admit(SOURCE, &room(), &key("b"), now),
+            refusals.admit(SOURCE, &room(), &key("c"), now),
             Err(Refusal::Timeout)
         );
         assert_eq!(refusals.admit(SOURCE, &room(), &key("a"), now), Ok(()));
@@ -306,47 +335,80 @@ mod tests {
         );
     }
 
+    /// A sender by the protocol's rules: it sends on without waiting for answers, and repeats all that is not settled
+    /// from a refused message on, in order and before anything new.
+    #[derive(Default)]
+    struct Sender {
+        unsettled: Vec<u32>,
+        /// The latest time that each message was sent; a refusal of an earlier one means nothing any more.
+        attempts: HashMap<u32, usize>,
+        sent: usize,
+        way: std::collections::VecDeque<(u32, usize)>,
+    }
+
+    impl Sender {
+        fn send(&mut self, number: u32) {
+            self.sent += 1;
+            self.attempts.insert(number, self.sent);
+            self.way.push_back((number, self.sent));
+        }
+
+        fn hear(&mut self, number: u32, attempt: usize, is_written: bool) {
+            let Some(index) = self.unsettled.iter().position(|other| *other == number) else {
+                return;
+            };
+            if is_written {
+                self.unsettled.remove(index);
+            } else if self.attempts[&number] == attempt {
+                for number in self.unsettled[index..].to_vec() {
+                    self.send(number);
+                }
+            }
+        }
+    }
+
     proptest! {
-        /// A broker that accepts or refuses at random behind the latches, and a sender that repeats all it has not
-        /// settled, in order, before anything new: what is accepted keeps its order.
+        /// A broker that writes, refuses, or refuses what it has written, and answers late: what is written keeps its
+        /// order, and all of it is written in the end.
         #[test]
-        fn what_passes_keeps_its_order(verdicts in prop::collection::vec(any::<bool>(), 1..300)) {
-            let mut now = Instant::now();
+        fn what_passes_keeps_its_order(steps in prop::collection::vec((0..4_u8, 0..6_u8), 1..400)) {
+            let now = Instant::now();
             let mut refusals = Refusals::new(now);
-            let mut verdicts = verdicts.into_iter();
-            let (mut accepted, mut next) = (Vec::new(), 0_u32);
-            let mut unsettled: Vec<u32> = Vec::new();
-            'sending: loop {
-                unsettled.extend(next..next + 3);
-                next += 3;
-                let round = std::mem::take(&mut unsettled);
-                for (index, number) in round.iter().enumerate() {
-                    now += Duration::from_millis(7);
-                    let name = key(&number.to_string());
-                    let refused = match refusals.admit(SOURCE, &room(), &name, now) {
-                        Ok(()) => match verdicts.next() {
-                            Some(true) => None,
-                            Some(false) => Some(Refusal::Timeout),
-                            None => {
-                                unsettled.extend(&round[index..]);
-                                break 'sending;
-                            }
-                        },
-                        Err(refusal) => Some(refusal),
-                    };
-                    match refused {
-                        None => accepted.push(*number),
-                        Some(refusal) => {
-                            refusals.refused(SOURCE, &room(), &name, refusal, now);
-                            unsettled.push(*number);
+            let mut sender = Sender::default();
+            let (mut written, mut answers) = (Vec::new(), std::collections::VecDeque::new());
+            let mut next = 0;
+            let calm = std::iter::repeat_n([(1, 0), (2, 0)], 4_000).flatten();
+            for (step, verdict) in steps.into_iter().chain(calm) {
+                match step {
+                    0 => {
+                        sender.unsettled.push(next);
+                        sender.send(next);
+                        next += 1;
+                    }
+                    1 => {
+                        let Some((number, attempt)) = sender.way.pop_front() else { continue };
+                        let name = key(&number.to_string());
+                        let admitted = refusals.admit(SOURCE, &room(), &name, now);
+                        if admitted.is_ok() && verdict != 1 && !written.contains(&number) {
+                            written.push(number);
+                        }
+                        if admitted.is_ok() && (1..=2).contains(&verdict) {
+                            refusals.refused(SOURCE, &room(), &name, Refusal::Timeout, now);
+                        }
+                        // Refused though written, it comes by after its refusal.
+                        answers.push_back((number, attempt, admitted.is_ok() && verdict == 0));
+                        if admitted.is_ok() && verdict != 1 {
+                            answers.push_back((number, attempt, true));
+                        }
+                    }
+                    _ => {
+                        if let Some((number, attempt, is_written)) = answers.pop_front() {
+                            sender.hear(number, attempt, is_written);
                         }
                     }
                 }
             }
-            prop_assert!(accepted.is_sorted(), "{:?}", accepted);
-            let mut all = [accepted, unsettled].concat();
-            all.sort_unstable();
-            prop_assert_eq!(all, (0..next).collect::<Vec<_>>());
+            prop_assert_eq!(written, (0..next).collect::<Vec<_>>());
         }
     }
 }

@@ -308,18 +308,23 @@ export class Log {
   }
 
   #anchors() {
-    const edge = this.box.scrollTop;
-    const start = this.#rowAt(edge);
+    const { scrollTop } = this.box;
+    const start = this.#rowAt(scrollTop);
     // Days and the line of the new ones move by themselves; only messages hold.
     return [...this.list.children].slice(start, start + ANCHORS)
       .filter(({ classList }) => !classList.contains('day') && !classList.contains('new'))
-      .map(({ dataset, offsetTop }) => ({ id: dataset.id, offset: offsetTop - edge }));
+      .map((row) => ({ id: row.dataset.id, offset: this.#heightOf(row) }));
   }
 
   /** Where to scroll so that a row stands where it stood, or null if none of them is left. */
   #placeOf(anchors) {
     const anchor = anchors.find(({ id }) => this.rows.has(id));
-    return anchor ? this.rows.get(anchor.id).element.offsetTop - anchor.offset : null;
+    return anchor ? this.box.scrollTop + this.#heightOf(this.rows.get(anchor.id).element) - anchor.offset : null;
+  }
+
+  /** How far below the edge stands what a row says. The name above it goes once an earlier message is drawn. */
+  #heightOf(row) {
+    return (row.querySelector('.bubble') ?? row).getBoundingClientRect().top - this.box.getBoundingClientRect().top;
   }
 
   /** A scroll may be under way from now on, until a few frames pass without another sign of it. */

@@ -79,19 +79,20 @@ function watch() {
   ask(count);
 }
 
-/** Runs in the page: goes to the very top, and returns by how much the first visible row moved as older ones came. */
+/** Runs in the page: goes to the very top, and returns by how much the first visible message moved as older ones came. */
 async function readUp() {
   const log = document.getElementById('log');
   const frame = () => new Promise(requestAnimationFrame);
   log.scrollTop = 0;
   const row = [...document.querySelectorAll('.message')].find((element) => element.getBoundingClientRect().bottom > log.getBoundingClientRect().top);
   const rows = document.querySelectorAll('.message');
-  const top = row.getBoundingClientRect().top;
+  const height = () => row.querySelector('.bubble').getBoundingClientRect().top;
+  const top = height();
   let moved = 0;
   // Until something came above it, and a few frames more.
   for (let left = 300; left > 0; left -= 1) {
     await frame();
-    moved = Math.max(moved, Math.abs(row.getBoundingClientRect().top - top));
+    moved = Math.max(moved, Math.abs(height() - top));
     if (document.querySelector('.message') !== rows[0]) left = Math.min(left, 6);
   }
   return { moved, hasMore: document.querySelector('.message') !== rows[0] };

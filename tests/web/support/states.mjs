@@ -229,8 +229,11 @@ const STATES = {
     await eventually(async () => { if (fleet.waiting.length === 0) throw new Error('not sent yet'); });
     fleet.waiting = [];
     fleet.withheld.clear();
+    // Nobody is let in before the page was seen outside: it may be back sooner than anybody looks.
+    this.node.isRefusing = true;
     this.node.cut();
     await page.waitForSelector('#dot:not([data-state="online"])', { state: 'attached' });
+    this.node.isRefusing = false;
     await this.comeBack();
     await page.waitForSelector('.message.ask');
     fleet.refusal = { n: 1, type: 'send', error: { code: 'forbidden' } };
