@@ -110,7 +110,7 @@ impl ErrorCode {
             Self::Forbidden => row("forbidden", None, 403, "The user or bot may not do this here, or has no key."),
             Self::NotFound => row("not_found", None, 404, "What the request names does not exist."),
             Self::RateLimited => row("rate_limited", Some(1_000), 429, "More requests than are allowed."),
-            Self::Unavailable => row("unavailable", Some(2_000), 503, "The broker is out of reach."),
+            Self::Unavailable => row("unavailable", Some(1_000), 503, "The broker is out of reach."),
             Self::Timeout => row("timeout", Some(500), 504, "No answer in time; the request may have had its effect, so repeat it with the same key."),
             Self::Overloaded => row("overloaded", Some(2_000), 503, "The node has too much to do: a queue is full, or too many come back at once."),
             Self::RedisFull => row("redis_full", Some(5_000), 503, "Redis has no memory left for new messages; reading goes on."),

@@ -93,8 +93,8 @@ def settings() -> dict[str, str]:
 # Those that follow from the rest of the values.
 OF_THE_CHART = {
     "server.listen", "server.internal_listen", "redis.url", "redis.username", "redis.password_file", "redis.ca_file",
-    "redis.sentinel_username", "redis.sentinel_password_file", "redis.prefix", "api.keys_file", "identity.key_file",
-    "fleet.peers", "fleet.address", "fleet.generation",
+    "redis.sentinel_username", "redis.sentinel_password_file",
+    "redis.prefix", "api.keys_file", "identity.key_file", "fleet.peers", "fleet.address", "fleet.generation",
 }  # fmt: skip
 
 

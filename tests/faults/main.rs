@@ -12,6 +12,8 @@ mod checker;
 mod report;
 mod rig;
 mod rows;
+#[path = "../support/topology/mod.rs"]
+mod topology;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
@@ -97,7 +99,9 @@ fn main() -> ExitCode {
         println!("faults: no row is asked for; `make test-faults` runs all");
         return ExitCode::SUCCESS;
     }
+    // Some of what rows do to Redis blocks its thread for a while.
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(6)
         .enable_all()
         .build();
     let end = runtime

@@ -91,8 +91,8 @@ pub(crate) async fn check() -> Result<Vec<String>> {
 async fn commit(sin: Sin, node: SocketAddr) -> Result<Verdict> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let stage = Arc::new(Stage::default());
-    stage.doors.open(0, listener.local_addr()?);
-    stage.doors.open(1, node);
+    stage.doors.open(0, listener.local_addr()?, node);
+    stage.doors.open(1, node, node);
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         while let Ok((near, _)) = listener.accept().await {

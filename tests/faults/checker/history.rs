@@ -25,8 +25,12 @@ pub(crate) enum What {
         text: String,
         number: u64,
     },
-    /// Its sender was told, or saw, where it stands.
-    Accepted { key: String, place: Place },
+    /// Its sender was told where it stands by an answer, or saw it.
+    Accepted {
+        key: String,
+        place: Place,
+        is_answer: bool,
+    },
     /// It is too old to be sent again by itself: the person is asked.
     Asked { key: String },
     /// A membership that begins behind this number.
@@ -195,7 +199,7 @@ impl Inner {
                 };
                 self.open.insert(key.clone(), open);
             }
-            What::Accepted { key, place } => {
+            What::Accepted { key, place, .. } => {
                 if let Some(open) = self.open.get_mut(key) {
                     open.place = Some(place.clone());
                 }

@@ -144,7 +144,7 @@ impl Judge {
                 };
                 self.messages.insert(key.clone(), message);
             }
-            What::Accepted { key, place } => self.accepted(event, key, place),
+            What::Accepted { key, place, .. } => self.accepted(event, key, place),
             What::Asked { key } => {
                 self.verdict.counts.asked += 1;
                 if let Some(message) = self.messages.get_mut(key) {

@@ -7,7 +7,9 @@ use std::time::Instant;
 /// The way to one node.
 #[derive(Clone, Debug)]
 struct Door {
+    /// Through the proxy.
     address: SocketAddr,
+    direct: SocketAddr,
     is_ready: bool,
     is_listed: bool,
 }
@@ -32,10 +34,11 @@ pub(crate) struct Doors(Mutex<Inner>);
 
 impl Doors {
     /// Adds the door of the next node, or opens that of a node anew.
-    pub(crate) fn open(&self, node: usize, address: SocketAddr) {
+    pub(crate) fn open(&self, node: usize, address: SocketAddr, direct: SocketAddr) {
         let mut inner = self.lock();
         let door = Door {
             address,
+            direct,
             is_ready: true,
             is_listed: true,
         };
@@ -81,8 +84,27 @@ impl Doors {
         self.lock().doors.get(node).map(|door| door.address)
     }
 
+    /// Returns the address of one node, past the proxy.
+    pub(crate) fn direct(&self, node: usize) -> Option<SocketAddr> {
+        self.lock().doors.get(node).map(|door| door.direct)
+    }
+
+    /// Opens the door of a node again that was closed.
+    pub(crate) fn reopen(&self, node: usize) {
+        self.lock().doors[node].is_listed = true;
+    }
+
     /// Returns where a session may be opened: at one of the ready nodes, or at any if none is.
     pub(crate) fn any(&self, random: &mut fastrand::Rng) -> Option<SocketAddr> {
+        self.choose(random).map(|door| door.address)
+    }
+
+    /// Returns where a session may be opened, past the proxy.
+    pub(crate) fn any_direct(&self, random: &mut fastrand::Rng) -> Option<SocketAddr> {
+        self.choose(random).map(|door| door.direct)
+    }
+
+    fn choose(&self, random: &mut fastrand::Rng) -> Option<Door> {
         let inner = self.lock();
         let listed: Vec<&Door> = inner.doors.iter().filter(|door| door.is_listed).collect();
         let ready: Vec<&Door> = listed
@@ -91,7 +113,7 @@ impl Doors {
             .copied()
             .collect();
         let from = if ready.is_empty() { listed } else { ready };
-        random.choice(from).map(|door| door.address)
+        random.choice(from).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

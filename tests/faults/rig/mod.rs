@@ -1,6 +1,7 @@
 //! What a row stands on: node processes, a real Redis, a fault proxy on each way, people who talk, and the record.
 
 pub(crate) mod audit;
+pub(crate) mod crowd;
 pub(crate) mod doors;
 pub(crate) mod outcome;
 pub(crate) mod plan;
@@ -59,7 +60,7 @@ impl NodeSlot {
 #[derive(Debug)]
 pub(crate) struct Rig {
     pub(crate) plan: Plan,
-    pub(crate) redis: RedisServer,
+    redis: Option<RedisServer>,
     pub(crate) nodes: Vec<NodeSlot>,
     pub(crate) stage: Arc<Stage>,
     pub(crate) duties: Vec<watch::Sender<Duty>>,
@@ -75,7 +76,11 @@ pub(crate) struct Rig {
 impl Rig {
     /// Starts everything, and waits until all talk and all is whole.
     pub(crate) async fn start(plan: Plan) -> Result<Self> {
-        let redis = RedisServer::start_with(plan.redis.clone()).await;
+        let redis = if plan.urls.is_empty() {
+            Some(RedisServer::start_with(plan.redis.clone()).await)
+        } else {
+            None
+        };
         let mut rig = Self {
             redis,
             nodes: Vec::new(),
@@ -123,7 +128,8 @@ impl Rig {
     /// Starts another node and waits until it is ready.
     pub(crate) async fn add_node(&mut self) -> Result<usize> {
         let port = self.redis_port()?;
-        let back = Proxy::start(Some(SocketAddr::from(([127, 0, 0, 1], port)))).await?;
+        let target = port.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let back = Proxy::start(target).await?;
         let front = Proxy::start(None).await?;
         let node = self.nodes.len();
         self.nodes.push(NodeSlot {
@@ -155,7 +161,7 @@ impl Rig {
 
     /// Starts the process of a node that is gone, or was never there, and waits until it is ready.
     pub(crate) async fn start_node(&mut self, node: usize) -> Result<()> {
-        let url = self.url_by(self.nodes[node].back.address())?;
+        let url = self.url_of(node)?;
         let mut variables = self.plan.variables.clone();
         variables.push(("MADANG_REDIS__URL".to_owned(), url));
         variables.push(("MADANG_SERVER__NODE_NAME".to_owned(), format!("node{node}")));
@@ -175,7 +181,7 @@ impl Rig {
             .unwrap_or_else(PoisonError::into_inner)[node] = Some(internal);
         self.stage
             .doors
-            .open(node, self.nodes[node].front.address());
+            .open(node, self.nodes[node].front.address(), address);
         Ok(())
     }
 
@@ -279,13 +285,31 @@ impl Rig {
     pub(crate) async fn wait(
         &mut self,
         what: &str,
+        holds: impl FnMut(&mut Self) -> bool,
+    ) -> Result<()> {
+        self.wait_for(what, PATIENCE, holds).await
+    }
+
+    /// Waits until a condition holds that thousands of sessions take part in.
+    pub(crate) async fn wait_long(
+        &mut self,
+        what: &str,
+        holds: impl FnMut(&mut Self) -> bool,
+    ) -> Result<()> {
+        self.wait_for(what, PATIENCE * 3, holds).await
+    }
+
+    async fn wait_for(
+        &mut self,
+        what: &str,
+        patience: Duration,
         mut holds: impl FnMut(&mut Self) -> bool,
     ) -> Result<()> {
         let begun = Instant::now();
         while !holds(self) {
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > patience {
                 bail!(
-                    "not within {PATIENCE:?}: {what}; open: {}; {}",
+                    "not within {patience:?}: {what}; open: {}; {}",
                     self.stage.history.some_open(),
                     self.state()
                 );
@@ -347,9 +371,6 @@ impl Rig {
             } else if let What::Ended { why } = &event.what {
                 last[event.who].clone_from(why);
             }
-            if std::env::var("DBG").is_ok() && !matches!(event.what, What::Shown { .. }) {
-                eprintln!("{:?} {} {:?}", event.at - self.begun, event.who, event.what);
-            }
         }
         let mut lines = vec![format!("people: {}", last.join(", "))];
         for (node, slot) in self.nodes.iter().enumerate() {
@@ -363,20 +384,40 @@ impl Rig {
         lines.join("\n  ")
     }
 
-    fn redis_port(&self) -> Result<u16> {
-        let url = self.redis.own_url();
+    /// Returns the Redis that the rig has started itself.
+    ///
+    /// # Panics
+    /// In a row that brings its own.
+    pub(crate) const fn redis(&mut self) -> &mut RedisServer {
+        self.redis
+            .as_mut()
+            .expect("the rig has started a Redis of its own")
+    }
+
+    fn redis_port(&self) -> Result<Option<u16>> {
+        let Some(redis) = &self.redis else {
+            return Ok(None);
+        };
+        let url = redis.own_url();
         let (_, port) = url
             .rsplit_once(':')
             .context("the URL of Redis has a port")?;
-        Ok(port.parse()?)
+        Ok(Some(port.parse()?))
     }
 
-    /// Returns the URL that leads to Redis by an address.
-    pub(crate) fn url_by(&self, address: SocketAddr) -> Result<String> {
-        let url = self.redis.url();
+    /// Returns the URL of a node's Redis: the one that the row brings, or the way through the node's proxy.
+    fn url_of(&self, node: usize) -> Result<String> {
+        let Some(redis) = &self.redis else {
+            let url = self.plan.urls.get(node).or(self.plan.urls.last());
+            return url.cloned().context("the row brings a Redis");
+        };
+        let url = redis.url();
         let (start, _) = url
             .rsplit_once(':')
             .context("the URL of Redis has a port")?;
-        Ok(format!("{start}:{}", address.port()))
+        Ok(format!(
+            "{start}:{}",
+            self.nodes[node].back.address().port()
+        ))
     }
 }

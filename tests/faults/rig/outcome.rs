@@ -25,9 +25,6 @@ pub(crate) enum Told {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timings(BTreeMap<&'static str, (Duration, Vec<Duration>)>);
 
-/// A claim is a claim from so many times on.
-const ENOUGH: usize = 5;
-
 impl Timings {
     pub(crate) fn add(&mut self, claim: &'static str, took: Duration, deadline: Duration) {
         let entry = self
@@ -42,7 +39,7 @@ impl Timings {
         let mut faults = Vec::new();
         for (claim, (deadline, all)) in &self.0 {
             let (median, longest) = (median(all), all.iter().max().copied().unwrap_or_default());
-            if (all.len() >= ENOUGH && median > *deadline) || longest > *deadline * 3 {
+            if median > *deadline || longest > *deadline * 3 {
                 faults.push(format!(
                     "{claim}: {all:.1?}, where {deadline:?} is promised"
                 ));

@@ -20,6 +20,9 @@ pub(crate) struct Plan {
     pub(crate) is_roaming: bool,
     pub(crate) back_off: Duration,
     pub(crate) redis: RedisOptions,
+    /// The value of `redis.url` of each node, the last one for all others; empty = a Redis that the rig starts, behind a
+    /// proxy of each node.
+    pub(crate) urls: Vec<String>,
     pub(crate) variables: Vec<Variable>,
 }
 
@@ -40,6 +43,7 @@ impl Plan {
                 is_durable: true,
                 ..RedisOptions::default()
             },
+            urls: Vec::new(),
             variables: Vec::new(),
         }
         .set("history.entries", "100000")
@@ -56,6 +60,12 @@ impl Plan {
         let variable = format!("MADANG_{}", name.to_uppercase().replace('.', "__"));
         self.variables.retain(|(known, _)| *known != variable);
         self.variables.push((variable, value.to_owned()));
+        self
+    }
+
+    /// Uses a Redis that the row brings.
+    pub(crate) fn at(mut self, url: String) -> Self {
+        self.urls = vec![url];
         self
     }
 

@@ -144,6 +144,14 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+        // Who looks for the cause of a fault wants the logs, which go with the value otherwise.
+        if let Some(folder) = std::env::var_os("MADANG_FAULTS_LOGS") {
+            let name = format!("node-{}.log", self.address.port());
+            let _copied = std::fs::copy(
+                self.folder.path().join("log"),
+                Path::new(&folder).join(name),
+            );
+        }
     }
 }
 

@@ -346,7 +346,11 @@ impl Talker {
                     .position(|message| message.key == key)
                 {
                     self.unanswered.remove(index);
-                    self.note(What::Accepted { key, place });
+                    self.note(What::Accepted {
+                        key,
+                        place,
+                        is_answer: false,
+                    });
                 }
             }
             "joined" => {
@@ -366,6 +370,7 @@ impl Talker {
                     self.note(What::Accepted {
                         key,
                         place: place(),
+                        is_answer: true,
                     });
                 }
             }

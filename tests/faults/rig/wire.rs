@@ -40,7 +40,22 @@ impl Wire {
         name: &str,
         token: Option<&str>,
     ) -> Result<(Self, Welcome)> {
-        timeout(OPEN, Self::greet(address, name, token))
+        Self::open_moved(address, name, token, None).await
+    }
+
+    /// Opens a session and says hello, as somebody whom another node let go so long ago.
+    pub(crate) async fn open_moved(
+        address: SocketAddr,
+        name: &str,
+        token: Option<&str>,
+        moved: Option<Duration>,
+    ) -> Result<(Self, Welcome)> {
+        let mut hello =
+            json!({"type": "hello", "name": name, "token": token, "client": "madang-faults"});
+        if let Some(moved) = moved {
+            hello["moved_ms"] = json!(u64::try_from(moved.as_millis())?);
+        }
+        timeout(OPEN, Self::greet(address, &hello))
             .await
             .context("no session in time")?
     }
@@ -60,15 +75,9 @@ impl Wire {
         })
     }
 
-    async fn greet(
-        address: SocketAddr,
-        name: &str,
-        token: Option<&str>,
-    ) -> Result<(Self, Welcome)> {
+    async fn greet(address: SocketAddr, hello: &Value) -> Result<(Self, Welcome)> {
         let mut wire = Self::dial(address).await?;
-        let hello =
-            json!({"type": "hello", "name": name, "token": token, "client": "madang-faults"});
-        wire.write(&hello).await?;
+        wire.write(hello).await?;
         loop {
             let frame = wire.read().await?;
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -1,8 +1,10 @@
 //! The matrix: every fault is a row.
 
+mod fleet;
 mod network;
 mod nodes;
 mod redis;
+mod topologies;
 
 use std::pin::Pin;
 
@@ -49,5 +51,12 @@ pub(crate) const GROUPS: [&str; 5] = ["redis", "nodes", "network", "topologies",
 
 /// Returns all rows.
 pub(crate) fn all() -> Vec<Row> {
-    [redis::ROWS, nodes::ROWS, network::ROWS].concat()
+    [
+        redis::ROWS,
+        nodes::ROWS,
+        network::ROWS,
+        topologies::ROWS,
+        fleet::ROWS,
+    ]
+    .concat()
 }

@@ -142,8 +142,7 @@ async fn half_open(seed: u64) -> Result<Outcome> {
         });
         no_ghosts(&mut rig).await?;
         rig.nodes[node].front.clear();
-        let front = rig.nodes[node].front.address();
-        rig.stage.doors.open(node, front);
+        rig.stage.doors.reopen(node);
         // Somebody comes back to it.
         rig.nodes[(node + 1) % 3].front.cut();
     }

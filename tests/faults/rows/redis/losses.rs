@@ -27,12 +27,12 @@ pub(super) async fn tail_cut(seed: u64) -> Result<Outcome> {
     for _ in 0..3 {
         rig.tell(0, Duty::Away);
         rig.talk_about(60).await?;
-        let file = file(&rig).await?;
+        let file = file(&mut rig).await?;
         let kept = file.metadata()?.len();
         rig.talk_about(60).await?;
-        rig.redis.kill();
+        rig.redis().kill();
         file.set_len(kept)?;
-        rig.redis.restart().await;
+        rig.redis().restart().await;
         let back = Instant::now();
         rig.talk_about(60).await?;
         rig.tell(0, Duty::Here);
@@ -42,8 +42,8 @@ pub(super) async fn tail_cut(seed: u64) -> Result<Outcome> {
 }
 
 /// Opens the file that Redis appends to.
-async fn file(rig: &Rig) -> Result<std::fs::File> {
-    let answer: Vec<String> = rig.redis.run(&["CONFIG", "GET", "dir"]).await;
+async fn file(rig: &mut Rig) -> Result<std::fs::File> {
+    let answer: Vec<String> = rig.redis().run(&["CONFIG", "GET", "dir"]).await;
     let folder =
         PathBuf::from(answer.last().context("Redis has a directory")?).join("appendonlydir");
     let mut files = std::fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path()));
@@ -59,10 +59,10 @@ pub(super) async fn old_file(seed: u64) -> Result<Outcome> {
     let mut rig = Rig::start(plan).await?;
     for _ in 0..3 {
         rig.talk_about(60).await?;
-        command(&rig, &["SAVE"]).await;
+        command(&mut rig, &["SAVE"]).await;
         rig.talk_about(90).await?;
-        rig.redis.kill();
-        rig.redis.restart().await;
+        rig.redis().kill();
+        rig.redis().restart().await;
         rig.whole(BACK, Instant::now(), RESTARTED).await?;
     }
     rig.finish(Told::Losses).await
@@ -73,7 +73,7 @@ pub(super) async fn flushed(seed: u64) -> Result<Outcome> {
     for _ in 0..3 {
         rig.talk_about(90).await?;
         let since = Instant::now();
-        command(&rig, &["FLUSHALL"]).await;
+        command(&mut rig, &["FLUSHALL"]).await;
         rig.whole("all keys lost", since, PROBED).await?;
     }
     rig.finish(Told::Losses).await
@@ -102,7 +102,7 @@ pub(super) async fn flushed_while_read(seed: u64) -> Result<Outcome> {
         let first = &newest["messages"][0];
         let before = json!({"epoch": first["epoch"], "seq": first["seq"]});
         let since = Instant::now();
-        command(&rig, &["FLUSHALL"]).await;
+        command(&mut rig, &["FLUSHALL"]).await;
         let ask = json!({"type": "history", "room": room, "before": before, "limit": 10});
         let page = wire.answer(ask, |_| {}).await?;
         let is_told = page["type"] == "history" && page["from"].is_u64();
@@ -120,7 +120,8 @@ pub(super) async fn log_deleted(seed: u64) -> Result<Outcome> {
         rig.tell(0, Duty::Away);
         rig.talk_about(90).await?;
         let since = Instant::now();
-        command(&rig, &["DEL", &rig.key(0, "log")]).await;
+        let lost = rig.key(0, "log");
+        command(&mut rig, &["DEL", &lost]).await;
         rig.talk_about(30).await?;
         rig.tell(0, Duty::Here);
         rig.whole("a log lost", since, PROBED).await?;
@@ -133,7 +134,8 @@ pub(super) async fn meta_deleted(seed: u64) -> Result<Outcome> {
     for _ in 0..5 {
         rig.talk_about(60).await?;
         let since = Instant::now();
-        command(&rig, &["DEL", &rig.key(0, "meta")]).await;
+        let lost = rig.key(0, "meta");
+        command(&mut rig, &["DEL", &lost]).await;
         rig.whole("a meta lost", since, PROBED).await?;
     }
     rig.finish(Told::Nothing).await
@@ -144,7 +146,8 @@ pub(super) async fn dedupe_deleted(seed: u64) -> Result<Outcome> {
     for _ in 0..5 {
         rig.talk_about(60).await?;
         let since = Instant::now();
-        command(&rig, &["DEL", &rig.key(0, "d0"), &rig.key(0, "d1")]).await;
+        let lost = [rig.key(0, "d0"), rig.key(0, "d1")];
+        command(&mut rig, &["DEL", &lost[0], &lost[1]]).await;
         rig.whole("remembered keys lost", since, RESTARTED).await?;
     }
     rig.finish(Told::Nothing).await

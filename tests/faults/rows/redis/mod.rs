@@ -45,6 +45,6 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 /// Runs a command of the row's own, whatever it answers.
-async fn command(rig: &Rig, words: &[&str]) {
-    let _answer: redis::Value = rig.redis.run(words).await;
+async fn command(rig: &mut Rig, words: &[&str]) {
+    let _answer: redis::Value = rig.redis().run(words).await;
 }

@@ -25,8 +25,8 @@ pub(super) async fn killed(seed: u64) -> Result<Outcome> {
     let mut rig = Rig::start(Plan::new(seed)).await?;
     for _ in 0..5 {
         rig.talk_about(60).await?;
-        rig.redis.kill();
-        rig.redis.restart().await;
+        rig.redis().kill();
+        rig.redis().restart().await;
         rig.whole(BACK, Instant::now(), RESTARTED).await?;
     }
     rig.finish(Told::Nothing).await
@@ -37,7 +37,7 @@ pub(super) async fn stopped(seed: u64) -> Result<Outcome> {
     for seconds in [4, 4, 10, 4, 4] {
         rig.talk_about(60).await?;
         let since = Instant::now();
-        rig.redis.pause();
+        rig.redis().pause();
         let is_told = |what: &What| matches!(what, What::Degraded(true));
         rig.wait("the hung Redis is noticed", |rig| {
             rig.stage.history.first_since(since, is_told).is_some()
@@ -50,7 +50,7 @@ pub(super) async fn stopped(seed: u64) -> Result<Outcome> {
             .unwrap_or(since);
         rig.took("hung Redis noticed", noticed - since, NOTICED);
         tokio::time::sleep_until((since + Duration::from_secs(seconds)).into()).await;
-        rig.redis.resume();
+        rig.redis().resume();
         rig.whole(BACK, Instant::now(), RESTARTED).await?;
     }
     rig.finish(Told::Nothing).await
@@ -61,9 +61,9 @@ pub(super) async fn down_for_leases(seed: u64) -> Result<Outcome> {
     for _ in 0..3 {
         rig.talk_about(60).await?;
         let since = Instant::now();
-        rig.redis.kill();
+        rig.redis().kill();
         tokio::time::sleep_until((since + LEASE * 3).into()).await;
-        rig.redis.restart().await;
+        rig.redis().restart().await;
         let back = Instant::now();
         rig.whole(BACK, back, RESTARTED).await?;
         // Ended leases are swept one lease after the broker came back.
@@ -80,7 +80,7 @@ pub(super) async fn down_for_a_minute(seed: u64) -> Result<Outcome> {
     let mut rig = Rig::start(plan).await?;
     rig.talk_about(60).await?;
     let since = Instant::now();
-    rig.redis.kill();
+    rig.redis().kill();
     tokio::time::sleep_until((since + Duration::from_secs(60)).into()).await;
     let turns = rig.stage.doors.turns_since(since);
     rig.expect(turns.is_empty(), || {
@@ -111,7 +111,7 @@ pub(super) async fn down_for_a_minute(seed: u64) -> Result<Outcome> {
     rig.expect(longest <= slow, || {
         format!("a send was refused after {longest:?} only")
     });
-    rig.redis.restart().await;
+    rig.redis().restart().await;
     rig.whole(
         "Redis answers again after a minute",
         Instant::now(),
@@ -137,11 +137,11 @@ pub(super) async fn subscriber_killed(seed: u64) -> Result<Outcome> {
     for _ in 0..10 {
         rig.talk_about(20).await?;
         let since = Instant::now();
-        command(&rig, &["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        command(&mut rig, &["CLIENT", "KILL", "TYPE", "pubsub"]).await;
         rig.whole("subscriber killed", since, SUBSCRIBER).await?;
     }
     for _ in 0..60 {
-        command(&rig, &["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        command(&mut rig, &["CLIENT", "KILL", "TYPE", "pubsub"]).await;
         let pause = rig.random.u64(0..100);
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
@@ -159,11 +159,11 @@ pub(super) async fn pool_killed(seed: u64) -> Result<Outcome> {
     for _ in 0..10 {
         rig.talk_about(20).await?;
         let since = Instant::now();
-        command(&rig, &["CLIENT", "KILL", "TYPE", "normal"]).await;
+        command(&mut rig, &["CLIENT", "KILL", "TYPE", "normal"]).await;
         rig.whole("pool killed", since, RESTARTED).await?;
     }
     for _ in 0..60 {
-        command(&rig, &["CLIENT", "KILL", "TYPE", "normal"]).await;
+        command(&mut rig, &["CLIENT", "KILL", "TYPE", "normal"]).await;
         let pause = rig.random.u64(0..100);
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
@@ -177,7 +177,7 @@ pub(super) async fn paused(seed: u64) -> Result<Outcome> {
     for _ in 0..5 {
         rig.talk_about(60).await?;
         let since = Instant::now();
-        command(&rig, &["CLIENT", "PAUSE", "4500", "ALL"]).await;
+        command(&mut rig, &["CLIENT", "PAUSE", "4500", "ALL"]).await;
         let end = since + Duration::from_millis(4_500);
         tokio::time::sleep_until(end.into()).await;
         rig.whole(BACK, end, RESTARTED).await?;

@@ -22,7 +22,7 @@ pub(super) async fn scripts_flushed(seed: u64) -> Result<Outcome> {
     let goal = rig.stage.history.shown() + 6_000;
     let begun = Instant::now();
     while rig.stage.history.shown() < goal && begun.elapsed() < Duration::from_secs(20) {
-        command(&rig, &["SCRIPT", "FLUSH"]).await;
+        command(&mut rig, &["SCRIPT", "FLUSH"]).await;
         let pause = rig.random.u64(0..8);
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
@@ -36,14 +36,14 @@ pub(super) async fn full(seed: u64) -> Result<Outcome> {
     for _ in 0..5 {
         rig.talk_about(60).await?;
         let since = Instant::now();
-        command(&rig, &["CONFIG", "SET", "maxmemory", "1"]).await;
+        command(&mut rig, &["CONFIG", "SET", "maxmemory", "1"]).await;
         let is_refused =
             |what: &What| matches!(what, What::Postponed { code, .. } if code == "redis_full");
         rig.wait("sends are refused by a full Redis", |rig| {
             rig.stage.history.count_since(since, is_refused) >= 10
         })
         .await?;
-        command(&rig, &["CONFIG", "SET", "maxmemory", "0"]).await;
+        command(&mut rig, &["CONFIG", "SET", "maxmemory", "0"]).await;
         rig.whole("Redis has room again", Instant::now(), FULL)
             .await?;
     }
@@ -53,13 +53,13 @@ pub(super) async fn full(seed: u64) -> Result<Outcome> {
 pub(super) async fn evicting(seed: u64) -> Result<Outcome> {
     let mut rig = Rig::start(Plan::new(seed)).await?;
     rig.talk_about(60).await?;
-    let variables = [("MADANG_REDIS__URL".to_owned(), rig.redis.url())];
+    let variables = [("MADANG_REDIS__URL".to_owned(), rig.redis().url())];
     let good = process::run(&["check"], &variables)?;
     rig.expect(good.status.success(), || {
         format!("a good Redis fails `check`: {good:?}")
     });
     command(
-        &rig,
+        &mut rig,
         &[
             "CONFIG",
             "SET",
@@ -94,8 +94,8 @@ pub(super) async fn password_changed(seed: u64) -> Result<Outcome> {
         rig.talk_about(60).await?;
         let begun = Instant::now();
         let (new, old) = (format!(">word-{number}"), format!("<word-{}", number - 1));
-        command(&rig, &["ACL", "SETUSER", "rotating", &new, &old]).await;
-        command(&rig, &["CLIENT", "KILL", "USER", "rotating"]).await;
+        command(&mut rig, &["ACL", "SETUSER", "rotating", &new, &old]).await;
+        command(&mut rig, &["CLIENT", "KILL", "USER", "rotating"]).await;
         let is_told = |what: &What| matches!(what, What::Degraded(true));
         rig.wait("the wrong password is noticed", |rig| {
             rig.stage.history.first_since(begun, is_told).is_some()
