@@ -219,11 +219,17 @@ impl Rig {
             every: self.plan.every,
             burst: self.plan.burst,
             back_off: self.plan.back_off,
+            padding: self.plan.padding,
             seed: self.random.u64(..),
         };
         self.talkers
             .spawn(Talker::new(part, Arc::clone(&self.stage), told).run());
         who
+    }
+
+    /// Runs something beside the talkers until the end.
+    pub(crate) fn accompany(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.talkers.spawn(task);
     }
 
     /// Tells a talker what to do.

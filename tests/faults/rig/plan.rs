@@ -16,6 +16,8 @@ pub(crate) struct Plan {
     pub(crate) every: Duration,
     /// Messages that a talker makes at once.
     pub(crate) burst: usize,
+    /// Characters that make a message longer.
+    pub(crate) padding: usize,
     /// Whether talkers go to any ready node; otherwise each has one.
     pub(crate) is_roaming: bool,
     pub(crate) back_off: Duration,
@@ -37,6 +39,7 @@ impl Plan {
             rooms: 3,
             every: Duration::from_millis(100),
             burst: 1,
+            padding: 0,
             is_roaming: true,
             back_off: Duration::from_millis(50),
             redis: RedisOptions {
