@@ -163,6 +163,7 @@ impl Rig {
     pub(crate) async fn start_node(&mut self, node: usize) -> Result<()> {
         let url = self.url_of(node)?;
         let mut variables = self.plan.variables.clone();
+        variables.extend(self.plan.of_node.get(node).cloned().unwrap_or_default());
         variables.push(("MADANG_REDIS__URL".to_owned(), url));
         variables.push(("MADANG_SERVER__NODE_NAME".to_owned(), format!("node{node}")));
         let process = Process::start(&variables).await?;

@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     /// proxy of each node.
     pub(crate) urls: Vec<String>,
     pub(crate) variables: Vec<Variable>,
+    /// More variables of the first nodes, for each its own.
+    pub(crate) of_node: Vec<Vec<Variable>>,
 }
 
 impl Plan {
@@ -48,6 +50,7 @@ impl Plan {
             },
             urls: Vec::new(),
             variables: Vec::new(),
+            of_node: Vec::new(),
         }
         .set("history.entries", "100000")
         .set("fleet.lease", "2s")
