@@ -28,7 +28,6 @@ pub(crate) struct Wire {
 #[derive(Debug)]
 pub(crate) struct Welcome {
     pub(crate) token: String,
-    pub(crate) user: String,
     pub(crate) node: String,
     pub(crate) dedupe: Duration,
 }
@@ -95,12 +94,11 @@ impl Wire {
                 Some("welcome") => {
                     let dedupe =
                         Duration::from_millis(frame["limits"]["dedupe_ms"].as_u64().unwrap_or(0));
-                    let (token, user) = (text(&frame["token"]), text(&frame["user"]["id"]));
+                    let token = text(&frame["token"]);
                     return Ok((
                         wire,
                         Welcome {
                             token,
-                            user,
                             node: text(&frame["node"]),
                             dedupe,
                         },
