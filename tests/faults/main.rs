@@ -47,7 +47,7 @@ struct Options {
     seed: Option<u64>,
     /// Rows that are run at the same time.
     #[arg(long, default_value_t = 2)]
-    jobs: usize,
+    jobs: u32,
     /// Where to write everything that was counted and measured.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -149,12 +149,14 @@ async fn run(options: &Options) -> Result<bool> {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("--seed {seed} reproduces the schedule\n{}", report::head());
     let order: Vec<&str> = rows.iter().map(|row| row.name).collect();
-    let jobs = Arc::new(Semaphore::new(options.jobs.max(1)));
+    let all = options.jobs.clamp(1, 16);
+    let jobs = Arc::new(Semaphore::new(usize::try_from(all)?));
     let mut tasks = JoinSet::new();
     for row in rows.clone() {
         let jobs = Arc::clone(&jobs);
         tasks.spawn(async move {
-            let _job = jobs.acquire_owned().await;
+            let part = if row.is_alone { all } else { 1 };
+            let _job = jobs.acquire_many_owned(part).await;
             run_row(row, seed).await
         });
     }

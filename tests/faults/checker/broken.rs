@@ -120,6 +120,7 @@ async fn commit(sin: Sin, node: SocketAddr) -> Result<Verdict> {
             only: Some(who),
             every: Duration::from_millis(10),
             burst: 2,
+            padding: 0,
             back_off: Duration::from_millis(50),
             seed: who as u64,
         };

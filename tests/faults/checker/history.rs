@@ -47,7 +47,7 @@ pub(crate) enum What {
     /// What stands between two numbers, both included, is told as missing.
     Gap { from: u64, to: u64, reason: String },
     /// Everything from a number on is withdrawn, whatever its epoch.
-    Rewound { epoch: Option<String>, from: u64 },
+    Rewound { from: u64 },
     /// A session is open, by the node of this name.
     Opened { node: String },
     /// A session ended.
@@ -56,11 +56,8 @@ pub(crate) enum What {
     Postponed { code: String, after: Duration },
     /// The node says that it does not reach its broker, or that it does again.
     Degraded(bool),
-    /// The presence of others changed.
-    Presence {
-        joined: Vec<String>,
-        left: Vec<String>,
-    },
+    /// These users are told to have left.
+    Presence { left: Vec<String> },
 }
 
 /// An event.

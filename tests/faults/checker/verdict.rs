@@ -86,6 +86,8 @@ struct Told {
     at: Instant,
     from: u64,
     to: u64,
+    /// Whether it was told to be still there for who asks.
+    is_kept: bool,
 }
 
 impl Told {
@@ -168,7 +170,7 @@ impl Judge {
                 text,
                 place,
             } => self.shown(event, key, user, text, place),
-            What::Gap { from, to, .. } => {
+            What::Gap { from, to, reason } => {
                 let member = self.members.entry((room, who)).or_default();
                 let missing = (*from..=*to)
                     .filter(|seq| !member.screen.contains_key(seq))
@@ -178,6 +180,7 @@ impl Judge {
                     at: event.at,
                     from: *from,
                     to: *to,
+                    is_kept: reason == "skipped",
                 });
                 member.position = *to;
             }
@@ -192,6 +195,7 @@ impl Judge {
                     at: event.at,
                     from: *from,
                     to: u64::MAX,
+                    is_kept: false,
                 };
                 member.told.push(told);
                 member.position = from.saturating_sub(1);
@@ -367,11 +371,14 @@ impl Judge {
                 {
                     continue;
                 }
-                let is_told = member
+                let mut told = member
                     .told
                     .iter()
-                    .any(|told| told.covers(message.made, place.seq));
-                if !is_told || is_kept {
+                    .filter(|told| told.covers(message.made, place.seq))
+                    .peekable();
+                let is_told = told.peek().is_some();
+                let is_true = told.any(|told| told.is_kept || !is_kept);
+                if !is_true {
                     self.verdict.counts.lost += 1;
                     let but = if is_told {
                         "was told that it is gone, but the log has it"

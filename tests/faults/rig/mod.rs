@@ -163,6 +163,7 @@ impl Rig {
     pub(crate) async fn start_node(&mut self, node: usize) -> Result<()> {
         let url = self.url_of(node)?;
         let mut variables = self.plan.variables.clone();
+        variables.extend(self.plan.of_node.get(node).cloned().unwrap_or_default());
         variables.push(("MADANG_REDIS__URL".to_owned(), url));
         variables.push(("MADANG_SERVER__NODE_NAME".to_owned(), format!("node{node}")));
         let process = Process::start(&variables).await?;
@@ -219,11 +220,17 @@ impl Rig {
             every: self.plan.every,
             burst: self.plan.burst,
             back_off: self.plan.back_off,
+            padding: self.plan.padding,
             seed: self.random.u64(..),
         };
         self.talkers
             .spawn(Talker::new(part, Arc::clone(&self.stage), told).run());
         who
+    }
+
+    /// Runs something beside the talkers until the end.
+    pub(crate) fn accompany(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.talkers.spawn(task);
     }
 
     /// Tells a talker what to do.

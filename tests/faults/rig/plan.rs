@@ -16,6 +16,8 @@ pub(crate) struct Plan {
     pub(crate) every: Duration,
     /// Messages that a talker makes at once.
     pub(crate) burst: usize,
+    /// Characters that make a message longer.
+    pub(crate) padding: usize,
     /// Whether talkers go to any ready node; otherwise each has one.
     pub(crate) is_roaming: bool,
     pub(crate) back_off: Duration,
@@ -24,6 +26,8 @@ pub(crate) struct Plan {
     /// proxy of each node.
     pub(crate) urls: Vec<String>,
     pub(crate) variables: Vec<Variable>,
+    /// More variables of the first nodes, for each its own.
+    pub(crate) of_node: Vec<Vec<Variable>>,
 }
 
 impl Plan {
@@ -37,6 +41,7 @@ impl Plan {
             rooms: 3,
             every: Duration::from_millis(100),
             burst: 1,
+            padding: 0,
             is_roaming: true,
             back_off: Duration::from_millis(50),
             redis: RedisOptions {
@@ -45,6 +50,7 @@ impl Plan {
             },
             urls: Vec::new(),
             variables: Vec::new(),
+            of_node: Vec::new(),
         }
         .set("history.entries", "100000")
         .set("fleet.lease", "2s")

@@ -47,6 +47,8 @@ pub(crate) struct Part {
     pub(crate) every: Duration,
     /// Messages made at once.
     pub(crate) burst: usize,
+    /// Characters that make a message longer.
+    pub(crate) padding: usize,
     /// The n-th wait before a dial is drawn from 0 to this times 2ⁿ, at most eight times this.
     pub(crate) back_off: Duration,
     pub(crate) seed: u64,
@@ -257,7 +259,8 @@ impl Talker {
             let key: String = std::iter::repeat_with(|| self.random.alphanumeric())
                 .take(22)
                 .collect();
-            let text = format!("message {} of talker {}", self.made, self.part.who);
+            let padding = "x".repeat(self.part.padding);
+            let text = format!("message {} of talker {}{padding}", self.made, self.part.who);
             self.note(What::Made {
                 key: key.clone(),
                 text: text.clone(),
@@ -385,10 +388,7 @@ impl Talker {
             }
             "epoch" => {
                 let from = number("from");
-                self.note(What::Rewound {
-                    epoch: frame["epoch"].as_str().map(str::to_owned),
-                    from,
-                });
+                self.note(What::Rewound { from });
                 let end = from.saturating_sub(1);
                 self.position = Some((frame["epoch"].clone(), end));
                 // There is nothing above that to catch up with any more.
@@ -400,16 +400,9 @@ impl Talker {
             "degraded" => self.note(What::Degraded(true)),
             "recovered" => self.note(What::Degraded(false)),
             "presence" => {
-                let ids = |list: &Value, field: &str| {
-                    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
-                    list.iter()
-                        .map(|one| text(if field.is_empty() { one } else { &one[field] }))
-                        .collect()
-                };
-                self.note(What::Presence {
-                    joined: ids(&frame["joined"], "id"),
-                    left: ids(&frame["left"], ""),
-                });
+                let left = frame["left"].as_array().map(Vec::as_slice);
+                let left = left.unwrap_or_default().iter().map(text).collect();
+                self.note(What::Presence { left });
             }
             _ => {}
         }

@@ -18,10 +18,10 @@ pub(super) const ROWS: &[Row] = &[
     row!("fleet", "one-of-four-cut-off", one_of_four, smoke),
     row!("fleet", "two-of-four-cut-off", two_of_four),
     row!("fleet", "nodes-cut-off-from-each-other", strangers),
-    row!("fleet", "drain-of-5000-sessions", drain),
-    row!("fleet", "scaled-2-4-with-4000-sessions", scaled),
-    row!("fleet", "scaled-behind-a-sticky-balancer", sticky),
-    row!("fleet", "5000-sessions-resume-in-one-room", resumes),
+    row!("fleet", "drain-of-5000-sessions", drain, alone),
+    row!("fleet", "scaled-2-4-with-4000-sessions", scaled, alone),
+    row!("fleet", "scaled-behind-a-sticky-balancer", sticky, alone),
+    row!("fleet", "5000-sessions-resume-in-one-room", resumes, alone),
 ];
 
 /// How soon the sessions of a node that is cut off alone are served elsewhere.
@@ -30,7 +30,7 @@ const SOON: Duration = Duration::from_secs(3);
 
 async fn one_of_four(seed: u64) -> Result<Outcome> {
     let mut rig = Rig::start(Plan::new(seed).sized(4, 12, 3)).await?;
-    for _ in 0..2 {
+    for _ in 0..5 {
         rig.talk_about(60).await?;
         let node = rig.random.usize(0..4);
         let since = Instant::now();

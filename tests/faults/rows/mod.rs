@@ -3,6 +3,7 @@
 mod fleet;
 mod network;
 mod nodes;
+mod readers;
 mod redis;
 mod topologies;
 
@@ -22,25 +23,32 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     /// Whether it is run by `--smoke` too.
     pub(crate) is_smoke: bool,
+    /// Whether nothing else runs beside it: it keeps the whole machine busy.
+    pub(crate) is_alone: bool,
     pub(crate) run: Run,
 }
 
-/// Makes a row of an async function that takes a seed.
+/// Makes a row of an async function that takes a seed; `smoke` and `alone` may follow.
 macro_rules! row {
     ($group:literal, $name:literal, $run:path) => {
         $crate::rows::Row {
             group: $group,
             name: $name,
             is_smoke: false,
+            is_alone: false,
             run: |seed| Box::pin($run(seed)),
         }
     };
     ($group:literal, $name:literal, $run:path, smoke) => {
         $crate::rows::Row {
-            group: $group,
-            name: $name,
             is_smoke: true,
-            run: |seed| Box::pin($run(seed)),
+            ..row!($group, $name, $run)
+        }
+    };
+    ($group:literal, $name:literal, $run:path, alone) => {
+        $crate::rows::Row {
+            is_alone: true,
+            ..row!($group, $name, $run)
         }
     };
 }
@@ -55,6 +63,7 @@ pub(crate) fn all() -> Vec<Row> {
         redis::ROWS,
         nodes::ROWS,
         network::ROWS,
+        readers::ROWS,
         topologies::ROWS,
         fleet::ROWS,
     ]

@@ -25,6 +25,7 @@ pub(super) const ROWS: &[Row] = &[
     row!("nodes", "all-replaced-one-by-one", replaced),
     row!("nodes", "scaled-2-5-2", scaled),
     row!("nodes", "same-key-across-nodes", same_key),
+    row!("nodes", "clocks-an-hour-off", clocks),
 ];
 
 /// How soon all is whole after a node's death, with the longest wait of a talker before it dials again.
@@ -215,4 +216,44 @@ async fn same_key(seed: u64) -> Result<Outcome> {
         }
     }
     rig.finish(Told::Nothing).await
+}
+
+/// One node is an hour ahead and one behind: no clock of theirs decides anything.
+async fn clocks(seed: u64) -> Result<Outcome> {
+    let library = faketime()?;
+    let clock = |hours: &str| {
+        let variables = [
+            ("LD_PRELOAD", library.as_str()),
+            ("FAKETIME", hours),
+            ("DONT_FAKE_MONOTONIC", "1"),
+        ];
+        variables
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec()
+    };
+    let mut plan = Plan::new(seed);
+    plan.of_node = vec![clock("+1h"), clock("-1h"), Vec::new()];
+    let mut rig = Rig::start(plan).await?;
+    for node in [0, 1, 2] {
+        rig.talk_about(60).await?;
+        let since = Instant::now();
+        rig.nodes.iter().for_each(|node| node.front.cut());
+        rig.whole("everybody is somewhere else", since, SOON)
+            .await?;
+        let since = Instant::now();
+        rig.kill_node(node);
+        rig.whole("node killed", since, KILLED).await?;
+        rig.start_node(node).await?;
+    }
+    no_ghosts(&mut rig).await?;
+    rig.finish(Told::Nothing).await
+}
+
+/// Returns where the library is that sets a process' clock off.
+fn faketime() -> Result<String> {
+    let folders = std::fs::read_dir("/usr/lib")?.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+    let file = files.find(|file| file.exists());
+    let file = file.context("libfaketime is missing: `make setup` installs it")?;
+    Ok(file.to_string_lossy().into_owned())
 }

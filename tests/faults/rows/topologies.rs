@@ -119,7 +119,6 @@ async fn held_back(seed: u64) -> Result<Outcome> {
         rig.talk(30).await?;
         redis.servers[master].kill();
         redis.wait_failover(master).await;
-        let new = Instant::now();
         rig.tell(0, Duty::Here);
         rig.talk(400).await?;
 

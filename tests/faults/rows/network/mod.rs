@@ -1,5 +1,7 @@
 //! What the network can do.
 
+mod readers;
+
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -21,6 +23,17 @@ pub(super) const ROWS: &[Row] = &[
     row!("network", "sessions-cut-every-200ms", sessions_cut, smoke),
     row!("network", "sessions-half-open", half_open),
     row!("network", "answers-lost-and-away-too-long", away_too_long),
+    row!("network", "reader-that-stops", readers::deaf),
+    row!(
+        "network",
+        "stopped-reader-with-many-requests",
+        readers::many_requests
+    ),
+    row!(
+        "network",
+        "coming-and-going-without-a-subscriber",
+        readers::coming_and_going
+    ),
 ];
 
 const SOON: Duration = Duration::from_secs(2);
