@@ -1,6 +1,7 @@
 //! What a row stands on: node processes, a real Redis, a fault proxy on each way, people who talk, and the record.
 
 pub(crate) mod audit;
+pub(crate) mod bot;
 pub(crate) mod crowd;
 pub(crate) mod doors;
 pub(crate) mod outcome;
