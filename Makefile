@@ -75,6 +75,11 @@ test-faults: build-tests ## Every fault under traffic, judged by a checker: node
 test-faults-smoke: build-tests ## A few of them of each group
 	$(CARGO) test $(LOCKED) --test faults -- --smoke $(ARGS)
 
+.PHONY: guarantees
+guarantees: build-tests ## All of them, and their figures written into docs/guarantees.md
+	$(CARGO) test $(LOCKED) --test faults -- --all --json target/faults.json
+	tests/tools/guarantees.py target/faults.json
+
 .PHONY: test-page
 test-page: ## The page's model without a browser
 	node --test --test-reporter=spec tests/web/unit/*.test.mjs

@@ -27,7 +27,7 @@
 //! * [`hub`]: the rooms of this node: members, order, catching up, fan-out. The rules of delivery are pure code in
 //!   [`hub::room`].
 //! * [`broker`]: the contract that joins nodes, with its guarantees, and what fulfills it.
-//! * [`fleet`]: when a node takes part.
+//! * [`fleet`]: when a node takes part, and how its sessions leave it.
 //! * [`telemetry`]: logs and metrics.
 //! * [`tools`]: the other subcommands.
 //!

@@ -8,7 +8,7 @@ use topology::{Cluster, ClusterOptions, Credentials, SentinelOptions, Sentinels,
 #[tokio::test]
 async fn the_sentinels_promote_a_replica_and_take_the_old_master_back() {
     let mut redis = Sentinels::start(&SentinelOptions::default()).await;
-    let old = redis.master().unwrap();
+    let old = redis.master().expect("there is a master");
     redis.servers[old].kill();
     let new = redis.wait_failover(old).await;
     redis.servers[new].tell(&["SET", "key", "value"]);
@@ -21,7 +21,7 @@ async fn the_sentinels_promote_a_replica_and_take_the_old_master_back() {
 #[tokio::test]
 async fn a_replica_held_back_can_be_promoted() {
     let mut redis = Sentinels::start(&SentinelOptions::default()).await;
-    let master = redis.master().unwrap();
+    let master = redis.master().expect("there is a master");
     let (held, other) = ((master + 1) % 3, (master + 2) % 3);
     redis.hold_back(held).await;
     redis.servers[master].tell(&["SET", "key", "value"]);
@@ -54,7 +54,7 @@ async fn a_master_that_is_cut_off_goes_on_answering() {
         lines: Vec::new(),
     })
     .await;
-    let old = redis.master().unwrap();
+    let old = redis.master().expect("there is a master");
     redis.cut_off(old);
     let new = redis.wait_failover(old).await;
     assert!(redis.servers[old].is_master() && redis.servers[new].is_master());
@@ -67,7 +67,7 @@ async fn a_cluster_fails_over_and_moves_slots() {
     let mut redis = Cluster::start(&ClusterOptions::default()).await;
     let slot = slot_of("a:{123456789}:b");
     assert_eq!(slot, 12_739);
-    let old = redis.owner(slot).unwrap();
+    let old = redis.owner(slot).expect("the slot has an owner");
     let to = (old + 1) % 3;
     redis.servers[old].tell(&["SET", "123456789", "value"]);
     redis.move_slot(slot, to);
@@ -94,8 +94,8 @@ async fn a_cluster_with_tls_and_users_becomes_whole() {
     })
     .await;
     let slot = slot_of("key");
-    let to = (redis.owner(slot).unwrap() + 1) % 3;
-    redis.servers[redis.owner(slot).unwrap()].tell(&["SET", "key", "value"]);
+    let to = (redis.owner(slot).expect("the slot has an owner") + 1) % 3;
+    redis.servers[redis.owner(slot).expect("the slot has an owner")].tell(&["SET", "key", "value"]);
     redis.move_slot(slot, to);
     let value: String = redis.servers[to].run(&["GET", "key"]);
     assert_eq!(value, "value");

@@ -20,6 +20,7 @@ BEGIN, END = "<!-- values -->\n", "<!-- /values -->\n"
 # What the chart sets by itself.
 OWNED = {
     "server.listen", "server.internal_listen", "redis.url", "redis.username", "redis.password_file", "redis.ca_file",
+    "redis.sentinel_username", "redis.sentinel_password_file",
     "redis.prefix", "api.keys_file", "identity.key_file", "fleet.peers", "fleet.address", "fleet.generation",
 }
 
@@ -77,11 +78,13 @@ def required(properties):
 
 def setting_schema(name, allowed):
     """Returns the schema of a setting, from the words in which the program says what it takes; empty is its default."""
-    if match := re.fullmatch(r"a whole number from (\d+) to (\d+)", allowed):
+    if match := re.fullmatch(r"(?:empty, or )?a whole number from (\d+) to (\d+)", allowed):
         bounds = {"minimum": int(match[1]), "maximum": int(match[2])}
         return {"type": ["integer", "string", "null"], "pattern": "^[0-9]*$", **bounds}
     if allowed.startswith("a size from "):
         return {"type": ["integer", "string", "null"], "pattern": "^([0-9]+ *(KiB|MiB|GiB)?)?$", "minimum": 0}
+    if allowed == "one of true, false":
+        return {"enum": [True, False, "true", "false", "", None]}
     if match := re.fullmatch(r"one of (.*)", allowed):
         return {"enum": [*match[1].split(", "), "", None]}
     if allowed.startswith("a duration from "):

@@ -129,6 +129,9 @@ settings! {
         sessions_per_address: usize = "0", Count(0, 10_000_000);
         /// Sessions that the node opens per second, at most; 0 = no limit.
         upgrades_per_second: u32 = "0", Count(0, 1_000_000);
+        /// Sessions per second that come back to a room whose log must be read for them, at most; who shares a read or
+        /// finds in memory what it missed does not count; 0 = no limit.
+        resumes_per_second: u32 = "0", Count(0, 1_000_000);
         /// Messages that wait in the node to be written, at most; more are refused as `overloaded`.
         publish_queue: usize = "10000", Count(64, 1_000_000);
     }

@@ -4,6 +4,7 @@
 //! thing after the other: no room is ever locked. Sessions send [`Command`]s and wait while a shard's queue is full;
 //! the broker's events never wait: what finds a full queue is lost, and the broker tells later which rooms to suspect.
 
+pub mod admission;
 pub mod lines;
 pub mod room;
 pub mod seat;
@@ -21,6 +22,7 @@ use crate::broker::{Event, SharedBroker, Sink};
 use crate::protocol::{Position, Range, RequestId, RoomName};
 use crate::telemetry::Metrics;
 
+pub use admission::Admission;
 pub use seat::{Line, Seat, SeatId};
 
 /// Commands that wait for one shard; sessions wait at the bound.
@@ -174,10 +176,13 @@ impl Idle {
         broker: &SharedBroker,
         timing: Timing,
         metrics: &Arc<Metrics>,
+        admission: &Arc<dyn Admission>,
     ) -> JoinSet<()> {
         let mut shards = JoinSet::new();
         for exit in self.exits {
-            shards.spawn(shard::Shard::new(broker.clone(), timing, metrics.clone()).run(exit));
+            let (metrics, admission) = (metrics.clone(), admission.clone());
+            let shard = shard::Shard::new(broker.clone(), timing, metrics, admission);
+            shards.spawn(shard.run(exit));
         }
         shards
     }

@@ -21,12 +21,12 @@ use crate::fleet::doubt::{Doubt, Listeners};
 use crate::fleet::peers::Look;
 use crate::fleet::witness::Witness;
 use crate::fleet::{Crowd as _, Letter, Readiness, pace, strangers};
-use crate::hub::{Hub, Timing};
+use crate::hub::{Admission, Hub, Timing};
 use crate::protocol::{NodeId, ReconnectReason};
 use crate::server::api::keys::{Keys, KeysError};
 use crate::server::internal::Internal;
 use crate::server::{self, Api, Door, Opened, Public};
-use crate::session::{self, Context, Identity, SessionBounds};
+use crate::session::{self, Context, Identity, Resumes, SessionBounds};
 use crate::telemetry::Metrics;
 
 pub use identity_key::KeyFileError;
@@ -117,7 +117,9 @@ impl Node {
             debounce: settings.fleet.debounce,
             join_timeout: settings.limits.send_timeout,
         };
-        let shards = idle.start(&broker, timing, &metrics);
+        let admission: Arc<dyn Admission> =
+            Arc::new(Resumes::new(settings.limits.resumes_per_second));
+        let shards = idle.start(&broker, timing, &metrics, &admission);
 
         let identity = Arc::new(Identity::new(settings.identity.token_life));
         let readiness = Arc::new(Readiness::new());

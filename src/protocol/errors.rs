@@ -112,7 +112,7 @@ impl ErrorCode {
             Self::RateLimited => row("rate_limited", Some(1_000), 429, "More requests than are allowed."),
             Self::Unavailable => row("unavailable", Some(1_000), 503, "The broker is out of reach."),
             Self::Timeout => row("timeout", Some(500), 504, "No answer in time; the request may have had its effect, so repeat it with the same key."),
-            Self::Overloaded => row("overloaded", Some(2_000), 503, "A queue of the node is full."),
+            Self::Overloaded => row("overloaded", Some(2_000), 503, "The node has too much to do: a queue is full, or too many come back at once."),
             Self::RedisFull => row("redis_full", Some(5_000), 503, "Redis has no memory left for new messages; reading goes on."),
             Self::NewerLayout => row("newer_layout", Some(5_000), 503, "A newer version has written the room; this node cannot write to it."),
         }

@@ -16,6 +16,7 @@ mod outbox;
 pub mod permission;
 mod place;
 mod requests;
+mod resumes;
 mod roll;
 mod task;
 
@@ -23,5 +24,6 @@ pub use bucket::Bucket;
 pub use context::{Context, SessionBounds};
 pub use identity::Identity;
 pub use outbox::{Bounds, Outbox};
+pub use resumes::Resumes;
 pub use roll::Roll;
 pub use task::open;

@@ -12,7 +12,7 @@ use crate::fleet::{Crowd, Letter};
 use crate::hub::{Seat, SeatId};
 use crate::protocol::ReconnectReason;
 
-/// See the [module](self).
+/// The sessions that have not been told to leave.
 #[derive(Debug, Default)]
 pub struct Roll(Mutex<State>);
 

@@ -15,6 +15,8 @@ WRONG = [
     ("redis.config.appendfsync=sometimes", "at '/redis/config/appendfsync': value must be one of 'always', 'everysec'"),
     ("redis.persistence.size=big", "at '/redis/persistence/size': 'big' does not match pattern"),
     ("redis.prefix=a b", "at '/redis/prefix': 'a b' does not match pattern"),
+    ("externalRedis.url=redis-sentinel://redis", "at '/externalRedis/url': 'redis-sentinel://redis' does not match pattern"),
+    ("externalRedis.ports[0]=0", "at '/externalRedis/ports/0': minimum: got 0, want 1"),
     ("externalRedis.url=http://redis", "at '/externalRedis/url': 'http://redis' does not match pattern"),
     ("service.type=Cluster", "at '/service/type': value must be one of"),
     ("service.port=70000", "at '/service/port': maximum: got 70,000, want 65,535"),
@@ -31,6 +33,7 @@ WRONG = [
 
 MEMORY = "redis.enabled=false"
 EXTERNAL = f"{MEMORY};externalRedis.url=redis://redis:6379"
+SENTINEL = f"{MEMORY};externalRedis.url=redis+sentinel://redis/mymaster"
 
 CONTRADICTORY = [
     (MEMORY, "several pods need a Redis between them; set redis.enabled=true, or externalRedis.url, or replicaCount=1"),
@@ -44,6 +47,10 @@ CONTRADICTORY = [
     (f"{EXTERNAL};externalRedis.password=a;externalRedis.existingSecret=b", "the external Redis has two passwords"),
     (f"{EXTERNAL};externalRedis.existingSecret=b;externalRedis.existingSecretUrlKey=url", "the external Redis has two URLs"),
     (f"{MEMORY};externalRedis.existingSecretUrlKey=url", "set externalRedis.existingSecret"),
+    (f"{EXTERNAL};externalRedis.sentinel.password=a", "there are no sentinels; set an externalRedis.url that begins with redis+sentinel://"),
+    (f"{SENTINEL};externalRedis.sentinel.username=a", "externalRedis.sentinel.username needs a password"),
+    (f"{SENTINEL};externalRedis.sentinel.password=a;externalRedis.sentinel.existingSecret=b", "the sentinels have two passwords"),
+    ("externalRedis.sentinel.password=a", "has a user, a password or a CA, but no address"),
     (f"{EXTERNAL};externalRedis.tls.caSecret=ca", "set an externalRedis.url that begins with rediss://"),
     ("externalRedis.password=a", "has a user, a password or a CA, but no address"),
     ("terminationGracePeriodSeconds=34", "is 34, but leaving takes drain.delay + drain.window + 10 = 35"),

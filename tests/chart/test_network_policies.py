@@ -1,5 +1,7 @@
 """Who may reach whom, where a network enforces policies."""
 
+import pytest
+
 from chart import Object, Rendered, render, selects
 
 
@@ -68,3 +70,20 @@ def test_policies_name_ports_that_their_pods_have(rendered: Rendered) -> None:
             known = {it["name"] for it in ports} | {it["containerPort"] for it in ports}
             named = {port["port"] for rule in policy["spec"].get("ingress", []) for port in rule.get("ports", [])}
             assert named <= known, policy["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("external-redis", {6380}),
+        ("external-redis-url", {6379}),
+        ("external-sentinel", {6379, 26379, 26380}),
+        ("external-cluster", {6379, 7000, 7001}),
+    ],
+)
+def test_an_egress_policy_names_the_ports_of_the_external_redis(name: str, expected: set[int]) -> None:
+    rendered = render(name, "networkPolicy.egress.enabled=true")
+    (policy,) = policies_of(rendered, rendered.chat.labels)
+    rules = [rule["ports"] for rule in policy["egress"] if "to" not in rule]
+    ports = {port["port"] for rule in rules for port in rule}
+    assert ports - {53} == expected

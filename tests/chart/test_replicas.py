@@ -133,3 +133,9 @@ def test_nodes_without_zones_are_spread_over_too() -> None:
 def test_an_affinity_of_ones_own_takes_the_place_of_the_zones() -> None:
     own = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
     assert render(extra=f"affinity: {json.dumps(own)}").chat.spec["affinity"] == own
+
+
+def test_pods_on_one_redis_know_where_they_are_and_of_which_rollout() -> None:
+    fields = {it["name"]: it["valueFrom"]["fieldRef"]["fieldPath"] for it in render().chat_container.env if "valueFrom" in it}
+    assert fields["MADANG_FLEET__ADDRESS"] == "status.podIP"
+    assert fields["MADANG_FLEET__GENERATION"] == "metadata.labels['pod-template-hash']"

@@ -11,6 +11,8 @@ use crate::support::cluster::{Cluster, settings};
 use crate::support::page::{Page, Shown};
 use crate::support::redis::RedisServer;
 
+/// Sessions that come back to one room at once.
+const RETURNING: usize = 200;
 const SESSIONS: usize = 16;
 const MESSAGES: usize = 200;
 
@@ -107,4 +109,87 @@ async fn speak_and_listen(number: usize, mut page: Page) -> Vec<Shown> {
     }
     page.expect_no("gap").await;
     screen
+}
+
+/// Returns how often Redis has walked a log.
+async fn log_reads(commands: &mut redis::aio::MultiplexedConnection) -> u64 {
+    let stats: String = redis::cmd("INFO")
+        .arg("commandstats")
+        .query_async(commands)
+        .await
+        .unwrap();
+    let calls = stats.lines().filter_map(|line| {
+        let rest = line
+            .strip_prefix("cmdstat_xrange:calls=")
+            .or_else(|| line.strip_prefix("cmdstat_xrevrange:calls="))?;
+        rest.split(',').next()?.parse::<u64>().ok()
+    });
+    calls.sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_come_back_to_one_room_at_once_read_its_log_together() {
+    let mut cluster = Cluster::redis(2).await;
+    let mut ann = cluster.page(0, "Ann").await;
+    ann.join("yard").await;
+    let first = ann.say("yard", "0").await;
+    for number in 1..400 {
+        ann.say("yard", &number.to_string()).await;
+    }
+    let mut pages = Vec::new();
+    for number in 0..RETURNING {
+        pages.push(cluster.page(1, &format!("page {number}")).await);
+    }
+    let url = cluster.redis_server().own_url();
+    let client = redis::Client::open(url).unwrap();
+    let mut commands = client.get_multiplexed_async_connection().await.unwrap();
+    let before = log_reads(&mut commands).await;
+    let epoch = first["epoch"].as_str().unwrap().to_owned();
+    let returned = pages.into_iter().enumerate().map(|(number, mut page)| {
+        let (epoch, after) = (epoch.clone(), 1 + number as u64);
+        tokio::spawn(async move {
+            page.join_after("yard", &epoch, after).await;
+            let missed = page.messages("yard", 400 - number - 1).await;
+            assert_eq!(missed[0].seq, after + 1);
+        })
+    });
+    for page in returned.collect::<Vec<_>>() {
+        page.await.unwrap();
+    }
+    let reads = log_reads(&mut commands).await - before;
+    assert!(reads <= 8, "{reads} reads for {RETURNING} sessions");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_too_fast_to_many_rooms_is_told_when_to_try_again() {
+    let mut settings = settings();
+    settings.limits.resumes_per_second = 5;
+    let cluster = Cluster::memory_with(2, settings).await;
+    let mut ann = cluster.page(0, "Ann").await;
+    let mut places = Vec::new();
+    for number in 0..20 {
+        let room = format!("room {number}");
+        ann.join(&room).await;
+        let said = ann.say(&room, "first").await;
+        ann.say(&room, "second").await;
+        places.push((room, said["epoch"].clone()));
+    }
+    let mut page = Page::reopen(cluster.nodes[1].address(), "Ann", &ann.token).await;
+    let mut refused = 0;
+    for (room, epoch) in places {
+        let join = json!({"type": "join", "room": room, "after": {"epoch": epoch, "seq": 1}});
+        loop {
+            let answer = page.answer(join.clone()).await;
+            if answer["type"] == "joined" {
+                break;
+            }
+            refused += 1;
+            assert_eq!(answer["code"], "overloaded", "{answer}");
+            let wait = answer["retry_after_ms"].as_u64().unwrap();
+            assert!(wait <= 2200, "{answer}");
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+        }
+        assert_eq!(page.message(&room).await.text, "second");
+    }
+    assert!(refused > 0, "nobody was refused");
 }

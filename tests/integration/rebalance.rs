@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::cluster::{Cluster, settings};
+use crate::support::eventually;
 
 /// Sessions on each of the two nodes that are there first.
 const SESSIONS: usize = 60;
@@ -124,7 +125,10 @@ async fn behind_a_sticky_balancer_it_stops_and_says_so() {
     let moves = balancer.moves.load(Ordering::Relaxed);
     assert!(moves <= SESSIONS, "{moves} of {} were moved", 2 * SESSIONS);
     let here = i64::try_from(SESSIONS).unwrap();
-    assert_eq!(sessions(&cluster), [here, here, 0, 0]);
+    eventually("all are back where they were", || async {
+        sessions(&cluster) == [here, here, 0, 0]
+    })
+    .await;
     assert!(
         cluster
             .nodes

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use madang::broker::Health;
 use madang::config::Settings;
 use madang::node::Node;
 use tokio::time::{sleep, timeout};
@@ -154,4 +155,46 @@ async fn a_shared_outage_makes_nobody_unready_and_ends_no_session() {
         assert!(answers.with_label_values(&["does_not"]).get() > 0);
         assert_eq!(answers.with_label_values(&["sees"]).get(), 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_no_sickness() {
+    let mut fleet = Fleet::start(0).await;
+    let client = redis::Client::open(fleet.redis.own_url()).unwrap();
+    let mut commands = client.get_multiplexed_async_connection().await.unwrap();
+    let mut run = async |words: &[&str]| {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command
+            .query_async::<redis::Value>(&mut commands)
+            .await
+            .unwrap()
+    };
+    run(&[
+        "ACL", "SETUSER", "lone", "on", ">secret", "~*", "&*", "+@all",
+    ])
+    .await;
+    let url = format!("redis://lone:secret@{}", fleet.ways[0].address());
+    let loaded = Settings::load(None, [("MADANG_REDIS__URL".to_owned(), url)]);
+    let lone = Settings {
+        redis: loaded.unwrap().settings.redis,
+        ..settings()
+    };
+    fleet.nodes[0] = Node::start(lone).await.unwrap();
+    eventually("it is ready", || async { fleet.nodes[0].is_ready() }).await;
+    run(&["ACL", "SETUSER", "lone", "resetpass"]).await;
+    run(&["CLIENT", "KILL", "USER", "lone"]).await;
+    let health = fleet.nodes[0].broker().health();
+    eventually("it is told as a fault of the configuration", || async {
+        matches!(&*health.borrow(), Health::Down(outage) if outage.is_configuration)
+    })
+    .await;
+    let seen = fleet.watch(Duration::from_secs(9)).await;
+    assert_eq!(seen, [Vec::<usize>::new()]);
+    let answers = &fleet.nodes[0].metrics().peer_answers;
+    assert_eq!(
+        answers.with_label_values(&["sees"]).get(),
+        0,
+        "nobody was asked"
+    );
 }

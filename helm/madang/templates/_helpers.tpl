@@ -214,7 +214,33 @@ podAntiAffinity:
 {{- end -}}
 {{- end -}}
 
-{{/* The key of the password in that Secret. */}}
+{{/* The Secret with the password of the sentinels; empty if there is none. */}}
+{{- define "madang.sentinelSecret" -}}
+{{- if eq (include "madang.broker" .) "external" -}}
+{{- if .Values.externalRedis.sentinel.password -}}{{ include "madang.fullname" . }}-external-redis
+{{- else -}}{{ .Values.externalRedis.sentinel.existingSecret }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Ports of the external Redis as a JSON list: those in its URL, and those that it does not tell. */}}
+{{- define "madang.externalRedisPorts" -}}
+{{- $url := .Values.externalRedis.url -}}
+{{- $ports := list -}}
+{{- if or (not $url) (contains "+" (regexFind "^[^:]+" $url)) -}}
+{{- range .Values.externalRedis.ports }}{{ $ports = append $ports (int .) }}{{ end -}}
+{{- end -}}
+{{- if $url -}}
+{{- $hosts := regexReplaceAll "^[^:]+://([^@/]*@)?" $url "" | regexFind "^[^/]+" -}}
+{{- range splitList "," $hosts -}}
+{{- $port := regexFind ":[0-9]+$" . | trimPrefix ":" | default (ternary "26379" "6379" (contains "+sentinel:" $url)) -}}
+{{- $ports = append $ports (int $port) -}}
+{{- end -}}
+{{- end -}}
+{{- $ports | uniq | toJson -}}
+{{- end -}}
+
+{{/* The key of the password of Redis in its Secret. */}}
 {{- define "madang.passwordKey" -}}
 {{- if .Values.redis.enabled -}}
 {{- ternary .Values.redis.auth.existingSecretPasswordKey "redis-password" (ne .Values.redis.auth.existingSecret "") -}}
@@ -263,6 +289,8 @@ podAntiAffinity:
 {{- else if eq $broker "external" -}}
 {{- with .Values.externalRedis.url }}{{ $_ := set $vars "MADANG_REDIS__URL" . }}{{ end -}}
 {{- with .Values.externalRedis.username }}{{ $_ := set $vars "MADANG_REDIS__USERNAME" . }}{{ end -}}
+{{- with .Values.externalRedis.sentinel.username }}{{ $_ := set $vars "MADANG_REDIS__SENTINEL_USERNAME" . }}{{ end -}}
+{{- if include "madang.sentinelSecret" . }}{{ $_ := set $vars "MADANG_REDIS__SENTINEL_PASSWORD_FILE" "/etc/madang/redis-sentinel/password" }}{{ end -}}
 {{- if .Values.externalRedis.tls.caSecret }}{{ $_ := set $vars "MADANG_REDIS__CA_FILE" "/etc/madang/redis-ca/ca.crt" }}{{ end -}}
 {{- end -}}
 {{- if include "madang.passwordSecret" . }}{{ $_ := set $vars "MADANG_REDIS__PASSWORD_FILE" "/etc/madang/redis/password" }}{{ end -}}

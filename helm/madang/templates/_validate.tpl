@@ -30,10 +30,21 @@
 {{- if and $v.externalRedis.password $v.externalRedis.existingSecret -}}
 {{- fail "ERROR: the external Redis has two passwords; set externalRedis.password or externalRedis.existingSecret, not both" -}}
 {{- end -}}
-{{- if and (eq $broker "external") $v.externalRedis.tls.caSecret $v.externalRedis.url (not (hasPrefix "rediss://" $v.externalRedis.url)) -}}
-{{- fail "ERROR: externalRedis.tls.caSecret needs TLS; set an externalRedis.url that begins with rediss://" -}}
+{{- if and (eq $broker "external") $v.externalRedis.tls.caSecret $v.externalRedis.url (not (hasPrefix "rediss" $v.externalRedis.url)) -}}
+{{- fail "ERROR: externalRedis.tls.caSecret needs TLS; set an externalRedis.url that begins with rediss:// (or rediss+sentinel://, rediss+cluster://)" -}}
 {{- end -}}
-{{- if and (ne $broker "external") (or $v.externalRedis.password $v.externalRedis.existingSecret $v.externalRedis.username $v.externalRedis.tls.caSecret) -}}
+{{- $sentinel := $v.externalRedis.sentinel -}}
+{{- $hasSentinelUser := or $sentinel.username $sentinel.password $sentinel.existingSecret -}}
+{{- if and $hasSentinelUser $v.externalRedis.url (not (regexMatch "^rediss?[+]sentinel://" $v.externalRedis.url)) -}}
+{{- fail "ERROR: externalRedis.sentinel has a user or a password, but there are no sentinels; set an externalRedis.url that begins with redis+sentinel:// or rediss+sentinel://" -}}
+{{- end -}}
+{{- if and $sentinel.password $sentinel.existingSecret -}}
+{{- fail "ERROR: the sentinels have two passwords; set externalRedis.sentinel.password or externalRedis.sentinel.existingSecret, not both" -}}
+{{- end -}}
+{{- if and $sentinel.username (not (or $sentinel.password $sentinel.existingSecret)) -}}
+{{- fail "ERROR: externalRedis.sentinel.username needs a password; set externalRedis.sentinel.password or externalRedis.sentinel.existingSecret" -}}
+{{- end -}}
+{{- if and (ne $broker "external") (or $v.externalRedis.password $v.externalRedis.existingSecret $v.externalRedis.username $v.externalRedis.tls.caSecret $hasSentinelUser) -}}
 {{- fail "ERROR: externalRedis has a user, a password or a CA, but no address; set redis.enabled=false and externalRedis.url" -}}
 {{- end -}}
 

@@ -2,6 +2,7 @@
 //!
 //! The CA is read anew every time, so that rotating it needs no restart.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
@@ -29,6 +30,26 @@ pub(super) struct Account<'a> {
     pub(super) user: Option<&'a str>,
     pub(super) password: Option<&'a Secret<String>>,
     pub(super) db: i64,
+}
+
+/// The password that worked last: while one is rotated, a server may not know the new one yet.
+#[derive(Debug, Default)]
+pub(super) struct Passwords(Mutex<Option<Secret<String>>>);
+
+impl Passwords {
+    /// Returns the password that worked last, unless it is this one.
+    pub(super) fn other_than(&self, password: Option<&Secret<String>>) -> Option<Secret<String>> {
+        let before = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        before
+            .as_ref()
+            .filter(|before| Some(*before) != password)
+            .cloned()
+    }
+
+    /// Notes which password worked.
+    pub(super) fn accept(&self, password: Option<Secret<String>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = password;
+    }
 }
 
 /// Returns what the Redis crate needs to know to open a wire to a server.

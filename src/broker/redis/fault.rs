@@ -199,6 +199,7 @@ impl LinkError {
                 | Self::MissingRights(..)
                 | Self::MaxClients(_)
                 | Self::NoCluster(_)
+                | Self::IsCluster(_)
                 | Self::SentinelPassword(_)
                 | Self::SentinelRights(..)
         )

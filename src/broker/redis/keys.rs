@@ -26,9 +26,9 @@ use crate::protocol::RoomName;
 #[derive(Clone, Debug)]
 pub struct Keys {
     /// Begins the names of rooms and canaries.
-    prefix: Arc<str>,
+    of_rooms: Arc<str>,
     /// Begins the keys without a room.
-    common: Arc<str>,
+    prefix: Arc<str>,
 }
 
 impl Keys {
@@ -36,8 +36,8 @@ impl Keys {
     #[must_use]
     pub fn new(prefix: &str) -> Self {
         Self {
+            of_rooms: prefix.into(),
             prefix: prefix.into(),
-            common: prefix.into(),
         }
     }
 
@@ -45,15 +45,15 @@ impl Keys {
     #[must_use]
     pub fn on_cluster(prefix: &str) -> Self {
         Self {
-            prefix: prefix.into(),
-            common: format!("{{{prefix}}}").into(),
+            of_rooms: prefix.into(),
+            prefix: format!("{{{prefix}}}").into(),
         }
     }
 
     /// Returns the prefix of every key that belongs to no room; on a Cluster they share a slot.
     #[must_use]
     pub fn prefix(&self) -> &str {
-        &self.common
+        &self.prefix
     }
 
     /// Returns the key of the room's log.
@@ -89,7 +89,7 @@ impl Keys {
     /// Returns the room whose payloads are published under `name`, if it is such a name under this prefix.
     #[must_use]
     pub fn room_of(&self, name: &[u8]) -> Option<RoomName> {
-        let rest = name.strip_prefix(self.prefix.as_bytes())?;
+        let rest = name.strip_prefix(self.of_rooms.as_bytes())?;
         let encoded = rest.strip_prefix(b":{")?.strip_suffix(b"}")?;
         decode(encoded).map(|room| RoomName::trusted(&room))
     }
@@ -97,25 +97,25 @@ impl Keys {
     /// Returns the name that a node publishes to itself under.
     #[must_use]
     pub fn canary(&self, node: &str) -> String {
-        format!("{}:canary:{node}", self.prefix)
+        format!("{}:canary:{node}", self.of_rooms)
     }
 
     /// Returns the key of the fleet's identity key.
     #[must_use]
     pub fn identity(&self) -> String {
-        format!("{}:identity", self.common)
+        format!("{}:identity", self.prefix)
     }
 
     /// Returns the name that a node publishes to itself under, on the shard that has the slot of `tag`.
     #[must_use]
     pub fn canary_at(&self, node: &str, tag: &str) -> String {
-        format!("{}:canary:{node}:{{{tag}}}", self.prefix)
+        format!("{}:canary:{node}:{{{tag}}}", self.of_rooms)
     }
 
     fn of_room(&self, room: &RoomName, part: &str) -> String {
         let mut name =
-            String::with_capacity(self.prefix.len() + room.as_str().len() + part.len() + 3);
-        name.push_str(&self.prefix);
+            String::with_capacity(self.of_rooms.len() + room.as_str().len() + part.len() + 3);
+        name.push_str(&self.of_rooms);
         name.push_str(":{");
         for character in room.as_str().chars() {
             if matches!(character, '{' | '}' | '%') {

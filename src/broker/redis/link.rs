@@ -1,15 +1,14 @@
 //! How a node reaches Redis: one master, or those of a Cluster, each command at the one that has its key.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
-use redis::{Arg, Cmd, Pipeline, RedisError, RedisResult, Value};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 
 use super::clock::Clock;
-use super::cluster::{Cluster, Redirect, slot_of};
+use super::cluster::Cluster;
 use super::fault::{Address, LinkError};
 use super::keys::Keys;
 use super::options::Options;
@@ -163,126 +162,9 @@ impl Link {
             Place::One(shard) => shard.ask(pipeline, until).await,
             Place::Cluster(cluster) => {
                 let commands: Vec<Cmd> = pipeline.cmd_iter().cloned().collect();
-                self.ask_cluster(cluster, &commands, until).await
+                cluster.ask_all(self.keys.prefix(), &commands, until).await
             }
         }
-    }
-
-    async fn ask_cluster(
-        &self,
-        cluster: &Cluster,
-        commands: &[Cmd],
-        until: Instant,
-    ) -> Result<Vec<RedisResult<Value>>, LinkError> {
-        let mut results: Vec<Option<RedisResult<Value>>> = commands.iter().map(|_| None).collect();
-        let mut open: Vec<(usize, Option<Redirect>)> =
-            (0..commands.len()).map(|index| (index, None)).collect();
-        let (mut answered, mut fault) = (false, None);
-        for _ in 0..MAX_HOPS {
-            let groups = self.group(cluster, commands, std::mem::take(&mut open), &mut results);
-            let groups = match groups.await {
-                Ok(groups) => groups,
-                Err(unknown) => {
-                    fault = Some(unknown);
-                    break;
-                }
-            };
-            let asked = groups.iter().map(|group| group.ask(commands, until));
-            for (group, answers) in groups.iter().zip(join_all(asked).await) {
-                match answers {
-                    Ok(answers) => {
-                        answered = true;
-                        for (index, answer) in group.commands.iter().zip(answers) {
-                            match redirect(&answer, &group.shard) {
-                                Some(redirect) => open.push((*index, Some(redirect))),
-                                None => results[*index] = Some(answer),
-                            }
-                        }
-                    }
-                    Err(silent) => {
-                        cluster.look_soon();
-                        for index in &group.commands {
-                            results[*index] = Some(Err(as_error(&silent)));
-                        }
-                        fault.get_or_insert(silent);
-                    }
-                }
-            }
-            if open.is_empty() {
-                break;
-            }
-        }
-        if let Some(fault) = fault.filter(|_| !answered) {
-            return Err(fault);
-        }
-        let lost = || Err(as_error(&LinkError::NoUrl));
-        Ok(results
-            .into_iter()
-            .map(|result| result.unwrap_or_else(lost))
-            .collect())
-    }
-
-    /// Sorts commands by who is asked; what nobody can be asked for gets its result at once.
-    async fn group(
-        &self,
-        cluster: &Cluster,
-        commands: &[Cmd],
-        open: Vec<(usize, Option<Redirect>)>,
-        results: &mut [Option<RedisResult<Value>>],
-    ) -> Result<Vec<Group>, LinkError> {
-        let moved = open.iter().find_map(|(_, redirect)| match redirect {
-            Some(Redirect::Moved(to)) => Some(to),
-            _ => None,
-        });
-        let map = match moved {
-            Some(to) => cluster.read_map(Some(to)).await?,
-            None => cluster.known_map().await?,
-        };
-        let mut groups: Vec<Group> = Vec::new();
-        for (index, redirect) in open {
-            let (shard, asking) = match redirect {
-                Some(Redirect::Ask(to)) => (cluster.member(&to), true),
-                _ => {
-                    let slot = slot_of(&self.key_of(&commands[index]));
-                    match map.owner(slot) {
-                        Some((_, shard)) => (Arc::clone(shard), false),
-                        None => {
-                            cluster.look_soon();
-                            results[index] = Some(Err(as_error(&LinkError::NoOwner(slot))));
-                            continue;
-                        }
-                    }
-                }
-            };
-            let same = |group: &&mut Group| group.is_at(&shard) && group.asking == asking;
-            match groups.iter_mut().find(same) {
-                Some(group) => group.commands.push(index),
-                None => groups.push(Group {
-                    shard,
-                    asking,
-                    commands: vec![index],
-                }),
-            }
-        }
-        Ok(groups)
-    }
-
-    /// Returns the first key of a command.
-    fn key_of(&self, command: &Cmd) -> Vec<u8> {
-        let mut words = command.args_iter().map(|word| match word {
-            Arg::Simple(word) => word,
-            _ => &[],
-        });
-        let name = words.next().unwrap_or_default().to_ascii_uppercase();
-        let key = match &name[..] {
-            // Script and number of keys come before.
-            b"EVAL" | b"EVALSHA" => words.nth(2),
-            b"XINFO" => words.nth(1),
-            b"PING" | b"TIME" | b"INFO" | b"WAIT" | b"UNWATCH" => None,
-            _ => words.next(),
-        };
-        key.unwrap_or_else(|| self.keys.prefix().as_bytes())
-            .to_vec()
     }
 
     /// Returns the sentence for what the Redis crate reports.
@@ -345,50 +227,6 @@ impl Link {
     pub(super) fn broke(&self) {
         self.one().broke();
     }
-}
-
-/// Commands for one master.
-struct Group {
-    shard: Arc<Shard>,
-    /// Whether each needs an ASKING before it.
-    asking: bool,
-    /// Indices of the commands, in their order.
-    commands: Vec<usize>,
-}
-
-impl Group {
-    fn is_at(&self, shard: &Arc<Shard>) -> bool {
-        Arc::ptr_eq(&self.shard, shard)
-    }
-
-    async fn ask(
-        &self,
-        commands: &[Cmd],
-        until: Instant,
-    ) -> Result<Vec<RedisResult<Value>>, LinkError> {
-        let mut pipeline = Pipeline::with_capacity(2 * self.commands.len());
-        for index in &self.commands {
-            if self.asking {
-                pipeline.cmd("ASKING").ignore();
-            }
-            pipeline.add_command(commands[*index].clone());
-        }
-        self.shard.ask(&mut pipeline, until).await
-    }
-}
-
-fn redirect(answer: &RedisResult<Value>, shard: &Shard) -> Option<Redirect> {
-    let error = answer.as_ref().err()?;
-    Redirect::of(error, &shard.dialer().server()?)
-}
-
-/// Returns a fault of the way as the result of one command.
-fn as_error(fault: &LinkError) -> RedisError {
-    let kind = match fault {
-        LinkError::Silent(_) => io::ErrorKind::TimedOut,
-        _ => io::ErrorKind::ConnectionAborted,
-    };
-    RedisError::from(io::Error::new(kind, fault.to_string()))
 }
 
 /// How long somebody who must not wait for ever waits for a map.

@@ -1,13 +1,13 @@
 //! Redis as the broker: what joins the nodes of a fleet.
 //!
-//! Redis 6.2 or newer, or Valkey; one server or one address that leads to the master. The log in Redis is the truth
+//! Redis 6.2 or newer, or Valkey: one server, a master with sentinels, or a Cluster. The log in Redis is the truth
 //! and one script writes it; payloads over publish and subscribe are the hint that an entry is there.
 //!
 //! In reading order: `keys` and `payload` (what stands in Redis and what goes over it), `options`, `clock`, `fault`,
-//! `wire`, `link`, `script` (how a node reaches it), `refusals`, `batch`, `call`, `pipeline`, `publisher` with
-//! `scripts/publish.lua` (how messages get their numbers), `reader`, `positions`, `identity`, `notices`, `way`,
-//! `subscriber`, `watchdog`, `probe` (how the node hears of them), `lease`, `presence` (who is there), `rights` (which
-//! commands all of this sends).
+//! `endpoint`, `sentinels`, `wire`, `shard`, `cluster`, `link`, `script` (how a node reaches it), `refusals`, `batch`,
+//! `call`, `pipeline`, `parcels`, `publisher` with `scripts/publish.lua` (how messages get their numbers), `reader`,
+//! `positions`, `identity`, `notices`, `way`, `subscriber`, `watchdog`, `probe` (how the node hears of them), `lease`,
+//! `presence` (who is there), `rights` (which commands all of this sends).
 
 pub mod batch;
 pub mod call;
@@ -21,6 +21,7 @@ mod lease;
 pub mod link;
 mod notices;
 pub mod options;
+mod parcels;
 pub mod payload;
 mod pipeline;
 pub mod positions;
@@ -105,7 +106,7 @@ impl RedisBroker {
         let positions = Arc::new(Positions::new());
         let publisher = Publisher::start(&link, &positions, &tasks, &stop_publishing);
         let subscriber = Subscriber::start(
-            Arc::clone(&link),
+            &link,
             node.node.as_str(),
             sink,
             Arc::clone(&metrics),

@@ -8,15 +8,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use redis::{Pipeline, RedisError, RedisResult, Value};
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout_at;
 
 use super::super::Refusal;
-use super::batch::Batch;
 use super::call::{self, Call, Circumstances};
-use super::cluster::{Cluster, Redirect, slot_of};
-use super::link::{Link, MAP_LIMIT, MAX_HOPS, Place};
+use super::cluster::Redirect;
+use super::link::Link;
+use super::parcels::{Parcel, Redirected};
 use super::positions::Positions;
 use super::publisher::lock;
 use super::refusals::Refusals;
@@ -26,29 +25,6 @@ use crate::protocol::Epoch;
 
 /// How long something without a number may wait for a wire.
 const EPHEMERAL_LIMIT: Duration = Duration::from_secs(1);
-
-/// A call and where it has to go instead of where it was sent.
-type Redirected = (Call, Option<Redirect>);
-
-/// What goes to one master in one pipeline.
-struct Parcel {
-    shard: Arc<Shard>,
-    /// Whether the slots of the calls are on their way to it.
-    asking: bool,
-    calls: Vec<Call>,
-    ephemeral: Vec<(String, Vec<u8>)>,
-}
-
-impl Parcel {
-    fn to(shard: Arc<Shard>) -> Self {
-        Self {
-            shard,
-            asking: false,
-            calls: Vec::new(),
-            ephemeral: Vec::new(),
-        }
-    }
-}
 
 /// What does not change over the rounds of a parcel.
 struct Trip<'a> {
@@ -86,6 +62,10 @@ impl Sender {
         }
     }
 
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
     pub(super) fn send_timeout(&self) -> Duration {
         self.link.options().send_timeout
     }
@@ -94,125 +74,8 @@ impl Sender {
         &self.refusals
     }
 
-    /// Sends a batch and answers all its messages.
-    pub(super) async fn send(&self, batch: Batch) {
-        let Batch { calls, ephemeral } = batch;
-        if calls.is_empty() && ephemeral.is_empty() {
-            return;
-        }
-        match self.link.place() {
-            Place::One(shard) => {
-                let parcel = Parcel {
-                    calls,
-                    ephemeral,
-                    ..Parcel::to(Arc::clone(shard))
-                };
-                self.deliver(parcel).await;
-            }
-            Place::Cluster(cluster) => self.spread(cluster, calls, ephemeral).await,
-        }
-    }
-
-    /// Sends to each master of a Cluster what is for its slots, and again what has moved meanwhile.
-    async fn spread(
-        &self,
-        cluster: &Cluster,
-        calls: Vec<Call>,
-        mut ephemeral: Vec<(String, Vec<u8>)>,
-    ) {
-        let mut open: Vec<Redirected> = calls.into_iter().map(|call| (call, None)).collect();
-        for _ in 0..MAX_HOPS {
-            let now = Instant::now();
-            for (call, _) in &mut open {
-                if call.not_after <= now {
-                    self.refuse(call, Refusal::Timeout);
-                }
-            }
-            open.retain(|(call, _)| !call.messages.is_empty());
-            let parcels = self
-                .parcels(
-                    cluster,
-                    std::mem::take(&mut open),
-                    std::mem::take(&mut ephemeral),
-                )
-                .await;
-            let delivered = parcels.into_iter().map(|parcel| self.deliver(parcel));
-            open.extend(join_all(delivered).await.into_iter().flatten());
-            if open.is_empty() {
-                return;
-            }
-        }
-        for (mut call, _) in open {
-            self.refuse(&mut call, Refusal::Unavailable);
-        }
-    }
-
-    /// Sorts calls by who is to get them; what nobody can be found for is refused.
-    async fn parcels(
-        &self,
-        cluster: &Cluster,
-        open: Vec<Redirected>,
-        ephemeral: Vec<(String, Vec<u8>)>,
-    ) -> Vec<Parcel> {
-        let moved = open.iter().find_map(|(_, redirect)| match redirect {
-            Some(Redirect::Moved(to)) => Some(to.clone()),
-            _ => None,
-        });
-        let map = async {
-            match &moved {
-                Some(to) => cluster.read_map(Some(to)).await,
-                None => cluster.known_map().await,
-            }
-        };
-        let map = match timeout(MAP_LIMIT, map).await {
-            Ok(Ok(map)) => map,
-            _ => cluster.map(),
-        };
-        let mut parcels: Vec<Parcel> = Vec::new();
-        let mut find = |shard: &Arc<Shard>, asking: bool| -> usize {
-            let same =
-                |parcel: &Parcel| Arc::ptr_eq(&parcel.shard, shard) && parcel.asking == asking;
-            parcels.iter().position(same).unwrap_or_else(|| {
-                let parcel = Parcel::to(Arc::clone(shard));
-                parcels.push(Parcel { asking, ..parcel });
-                parcels.len() - 1
-            })
-        };
-        let mut homeless = Vec::new();
-        let (mut placed, mut placed_ephemeral) = (Vec::new(), Vec::new());
-        for (call, redirect) in open {
-            let name = self.link.keys().payloads(&call.room);
-            let owner = map.owner(slot_of(name.as_bytes()));
-            match (redirect, owner) {
-                (Some(Redirect::Ask(to)), _) => {
-                    placed.push((find(&cluster.member(&to), true), call));
-                }
-                (_, Some((_, shard))) => placed.push((find(shard, false), call)),
-                (_, None) => homeless.push(call),
-            }
-        }
-        for (name, payload) in ephemeral {
-            if let Some((_, shard)) = map.owner(slot_of(name.as_bytes())) {
-                placed_ephemeral.push((find(shard, false), (name, payload)));
-            }
-        }
-        for (index, call) in placed {
-            parcels[index].calls.push(call);
-        }
-        for (index, payload) in placed_ephemeral {
-            parcels[index].ephemeral.push(payload);
-        }
-        if !homeless.is_empty() {
-            cluster.look_soon();
-        }
-        for mut call in homeless {
-            self.refuse(&mut call, Refusal::Unavailable);
-        }
-        parcels
-    }
-
     /// Sends a parcel and answers all its messages but those of calls that have to go elsewhere.
-    async fn deliver(&self, parcel: Parcel) -> Vec<Redirected> {
+    pub(super) async fn deliver(&self, parcel: Parcel) -> Vec<Redirected> {
         let Parcel {
             shard,
             asking,
@@ -283,13 +146,6 @@ impl Sender {
             self.lost();
         }
         redirected
-    }
-
-    /// Notes that a master did not answer: on a Cluster another may have its slots now.
-    fn lost(&self) {
-        if let Place::Cluster(cluster) = self.link.place() {
-            cluster.look_soon();
-        }
     }
 
     /// Sends calls, the first and the others in these forms, and answers their messages; returns the calls that did not
@@ -445,7 +301,7 @@ impl Sender {
         refusal
     }
 
-    fn refuse(&self, call: &mut Call, refusal: Refusal) {
+    pub(super) fn refuse(&self, call: &mut Call, refusal: Refusal) {
         let now = Instant::now();
         for message in call.messages.drain(..) {
             lock(&self.refusals).refused(message.source, &call.room, &message.key, refusal, now);

@@ -360,7 +360,8 @@ mod tests {
             if is_written {
                 self.unsettled.remove(index);
             } else if self.attempts[&number] == attempt {
-                for number in self.unsettled[index..].to_vec() {
+                let later = self.unsettled[index..].to_vec();
+                for number in later {
                     self.send(number);
                 }
             }

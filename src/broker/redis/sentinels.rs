@@ -9,9 +9,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use redis::{AsyncConnectionConfig, Client};
 
-use super::endpoint::{self, Account};
+use super::endpoint::{self, Account, Passwords};
 use super::fault::LinkError;
-use crate::config::{Redis, ServerAddress};
+use crate::config::{Redis, Secret, ServerAddress};
 
 /// How long one sentinel may take, from the connection to the answer.
 const LIMIT: Duration = Duration::from_millis(400);
@@ -25,6 +25,7 @@ pub(super) struct Sentinels {
     master: String,
     /// Index of the one that answered last.
     last: AtomicUsize,
+    passwords: Passwords,
 }
 
 impl Sentinels {
@@ -34,6 +35,7 @@ impl Sentinels {
             addresses,
             master,
             last: AtomicUsize::new(0),
+            passwords: Passwords::default(),
         }
     }
 
@@ -82,19 +84,38 @@ impl Sentinels {
         2 * others > self.addresses.len()
     }
 
-    /// Asks one sentinel.
+    /// Asks one sentinel, with the password of now or with the one that worked before.
     ///
     /// # Errors
     /// Why it names no master.
     pub(super) async fn ask(&self, sentinel: &ServerAddress) -> Result<ServerAddress, LinkError> {
-        let address = endpoint::address(&self.settings, sentinel);
         let password = self
             .settings
             .read_sentinel_password()
             .map_err(|error| endpoint::password_fault(&error))?;
+        let mut named = self.ask_with(sentinel, password.as_ref()).await;
+        let mut used = password;
+        if matches!(named, Err(LinkError::SentinelPassword(_)))
+            && let Some(before) = self.passwords.other_than(used.as_ref())
+        {
+            named = self.ask_with(sentinel, Some(&before)).await;
+            used = Some(before);
+        }
+        if named.is_ok() {
+            self.passwords.accept(used);
+        }
+        named
+    }
+
+    async fn ask_with(
+        &self,
+        sentinel: &ServerAddress,
+        password: Option<&Secret<String>>,
+    ) -> Result<ServerAddress, LinkError> {
+        let address = endpoint::address(&self.settings, sentinel);
         let account = Account {
             user: self.settings.sentinel_username.as_deref(),
-            password: password.as_ref(),
+            password,
             db: 0,
         };
         let info = endpoint::connection(&self.settings, sentinel, &account)?;

@@ -52,14 +52,24 @@ impl Watchdog {
         }
     }
 
-    /// Looks at a new line once: what the server does when its memory is full, and whether a canary comes through.
+    /// Looks at a new line once: whether the server is what the settings say, what it does when its memory is full, and
+    /// whether a canary comes through.
     pub(super) async fn greet(&mut self, view: &View) -> Result<(), LinkError> {
         let mut commands = view.wire.commands.clone();
-        let info = redis::cmd("INFO")
+        let mut pipeline = redis::pipe();
+        pipeline
+            .cmd("INFO")
             .arg("memory")
-            .query_async::<String>(&mut commands)
+            .cmd("INFO")
+            .arg("cluster");
+        let infos = pipeline
+            .query_async::<(String, String)>(&mut commands)
             .await;
-        self.note_policy(&info.map_err(|error| self.shard.fault(&error))?);
+        let (memory, cluster) = infos.map_err(|error| self.shard.fault(&error))?;
+        if cluster.contains("cluster_enabled:1") && !view.is_sharded {
+            return Err(LinkError::IsCluster(view.wire.server.to_string()));
+        }
+        self.note_policy(&memory);
         self.round(view).await
     }
 

@@ -14,7 +14,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, PushInfo};
 
 use super::clock::Clock;
-use super::endpoint::{self, Account};
+use super::endpoint::{self, Account, Passwords};
 use super::fault::{Address, LinkError};
 use super::sentinels::Sentinels;
 use crate::config::{Redis, Secret, ServerAddress, Topology};
@@ -79,12 +79,8 @@ enum Target {
     /// Always there, as long as it is a master of its Cluster.
     Member(ServerAddress),
     /// At the master that the sentinels name.
-    Sentinels(Sentinels),
+    Sentinels(Box<Sentinels>),
 }
-
-/// The password that worked last.
-#[derive(Debug, Default)]
-pub(super) struct Passwords(Mutex<Option<Secret<String>>>);
 
 /// Opens wires to one server, or to the master that the sentinels name at that moment.
 #[derive(Debug)]
@@ -107,11 +103,11 @@ impl Dialer {
         let first = url.servers.first().ok_or(LinkError::NoUrl)?.clone();
         let target = match &url.topology {
             Topology::Standalone | Topology::Cluster => Target::Fixed(first.clone()),
-            Topology::Sentinel { master } => Target::Sentinels(Sentinels::new(
+            Topology::Sentinel { master } => Target::Sentinels(Box::new(Sentinels::new(
                 settings.clone(),
                 url.servers.clone(),
                 master.clone(),
-            )),
+            ))),
         };
         let dialer = Self::with_target(settings, target, &first, clock, Arc::default());
         let fault = |error| endpoint::password_fault(&error);
@@ -233,15 +229,14 @@ impl Dialer {
             .map_err(|error| endpoint::password_fault(&error))?;
         let mut opened = self.connect_with(server, password.as_ref(), config).await;
         let mut used = password;
-        if matches!(opened, Err(LinkError::WrongPassword(_))) {
-            let before = lock(&self.passwords.0).clone();
-            if before.is_some() && before != used {
-                opened = self.connect_with(server, before.as_ref(), config).await;
-                used = before;
-            }
+        if matches!(opened, Err(LinkError::WrongPassword(_)))
+            && let Some(before) = self.passwords.other_than(used.as_ref())
+        {
+            opened = self.connect_with(server, Some(&before), config).await;
+            used = Some(before);
         }
         if opened.is_ok() {
-            *lock(&self.passwords.0) = used;
+            self.passwords.accept(used);
         }
         opened
     }

@@ -95,6 +95,19 @@ impl Room {
             .is_some_and(|(_, read_at)| now.duration_since(*read_at) < ROSTER_LIFE)
     }
 
+    /// Returns true if a read would begin for one who comes back from here, and nobody shares it.
+    #[must_use]
+    pub fn would_read(&self, after: &Position) -> bool {
+        let Some(position) = self.position.as_ref().filter(|_| self.checked) else {
+            // The room reads for itself before it lets anybody in.
+            return self.lowest_return().is_none();
+        };
+        let is_shared = self.reads.is_in_flight() || self.wanted_page(position.seq).is_some();
+        let is_good = self.chain.judge(position.seq, after) == Verdict::Good;
+        let is_kept = is_good && self.tail.reaches(after.seq);
+        !is_shared && !is_kept
+    }
+
     /// Returns the lowest position that somebody comes back from.
     pub(super) fn lowest_return(&self) -> Option<u64> {
         let returns = self

@@ -94,9 +94,14 @@ impl Tail {
         }
     }
 
+    /// Returns true if all that follows `seq` is kept.
+    pub(super) fn reaches(&self, seq: u64) -> bool {
+        seq >= self.floor
+    }
+
     /// Returns the lines above `seq`, or `None` if some of them are gone.
     pub(super) fn after(&mut self, seq: u64) -> Option<&[Line]> {
-        if seq < self.floor {
+        if !self.reaches(seq) {
             return None;
         }
         let start = self.lines.partition_point(|line| line.position.seq <= seq);

@@ -12,11 +12,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use super::room::Room;
-use super::{Command, Exit, Timing, lines};
+use super::{Admission, Command, Exit, Timing, lines};
 use crate::broker::{
     Ephemeral, Event, PresenceChange, Roster, SharedBroker, Snapshot, Unavailable,
 };
-use crate::protocol::{Answer, LeftReason, RoomName};
+use crate::protocol::{Answer, ErrorCode, LeftReason, Position, RoomName};
 use crate::telemetry::Metrics;
 
 use agenda::{Agenda, Due};
@@ -60,6 +60,7 @@ pub(super) struct Shard {
     broker: SharedBroker,
     timing: Timing,
     metrics: Arc<Metrics>,
+    admission: Arc<dyn Admission>,
     rooms: HashMap<RoomName, Slot>,
     generations: u64,
     agenda: Agenda,
@@ -67,11 +68,17 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(broker: SharedBroker, timing: Timing, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        broker: SharedBroker,
+        timing: Timing,
+        metrics: Arc<Metrics>,
+        admission: Arc<dyn Admission>,
+    ) -> Self {
         Self {
             broker,
             timing,
             metrics,
+            admission,
             rooms: HashMap::new(),
             generations: 0,
             agenda: Agenda::default(),
@@ -108,6 +115,22 @@ impl Shard {
                 after,
                 limit,
             } => {
+                if let Err(wait) = self.admit(name, after.as_ref()) {
+                    self.metrics
+                        .requests_refused
+                        .with_label_values(&[ErrorCode::Overloaded.as_str()])
+                        .inc();
+                    seat.expelled(name);
+                    seat.answer(lines::frame(&Answer::Error {
+                        id: Some(&id),
+                        room: Some(name.as_str()),
+                        code: ErrorCode::Overloaded,
+                        field: None,
+                        message: "many come back at once; join again later",
+                        retry_after_ms: Some(as_ms(wait)),
+                    }));
+                    return;
+                }
                 let expires = Due::Expire {
                     room: name.clone(),
                     seat: seat.id(),
@@ -174,6 +197,16 @@ impl Shard {
             }
         }
         self.serve(name);
+    }
+
+    /// Lets one in, unless the log would have to be read for it alone and others come back too fast.
+    fn admit(&self, name: &RoomName, after: Option<&Position>) -> Result<(), Duration> {
+        let Some(after) = after else { return Ok(()) };
+        let slot = self.rooms.get(name);
+        match slot.is_none_or(|slot| slot.room.would_read(after)) {
+            true => self.admission.resume(),
+            false => Ok(()),
+        }
     }
 
     fn leave(&mut self, name: &RoomName, seat: super::SeatId) {
@@ -419,6 +452,10 @@ impl Shard {
 /// Returns the time by tokio's clock, which tests may pause.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+fn as_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Returns a count of users as the wire tells it.

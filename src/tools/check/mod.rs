@@ -18,6 +18,8 @@ mod rights;
 mod settings;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod topologies;
 
 /// Prints the settings in effect, the keys of the HTTP API and what the configured Redis allows, on standard output.
 ///

@@ -9,6 +9,9 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::protocol::Key;
 use crate::tools::dial::{Stream, dial};
 
+/// How it begins what a person says whose session a node hands over, as in a rollout.
+pub(super) const LET_GO: &str = "a session was let go";
+
 /// See the [module](self).
 pub(super) struct Person {
     stream: Stream,
@@ -104,6 +107,9 @@ impl Person {
             };
             let frame: Value = serde_json::from_str(&frame)
                 .map_err(|error| format!("the node {} sent no JSON: {error}", self.node))?;
+            if frame["type"] == "reconnect" {
+                return Err(format!("{LET_GO} by {}: {frame}", self.node));
+            }
             if is_wanted(&frame) {
                 return Ok(frame);
             }

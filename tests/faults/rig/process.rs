@@ -90,6 +90,17 @@ impl Process {
         read_log(self.folder.path())
     }
 
+    /// Returns the most memory that it ever had resident, in bytes.
+    pub(crate) fn peak_memory(&self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path)?;
+        let kib = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"))
+            .with_context(|| format!("no VmHWM in {path}"))?;
+        Ok(kib.trim().parse::<u64>()? * 1024)
+    }
+
     /// Sends a signal by its name, such as `STOP`.
     pub(crate) fn signal(&self, name: &str) -> Result<()> {
         let status = Command::new("kill")

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -61,7 +61,17 @@ impl Wire {
 
     /// Opens a session and says nothing.
     pub(crate) async fn dial(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+        Self::upgrade(TcpStream::connect(address).await?, address).await
+    }
+
+    /// Opens a session for which this side's system takes as little as it can: not reading is felt soon.
+    pub(crate) async fn dial_narrow(address: SocketAddr) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(4096)?;
+        Self::upgrade(socket.connect(address).await?, address).await
+    }
+
+    async fn upgrade(stream: TcpStream, address: SocketAddr) -> Result<Self> {
         stream.set_nodelay(true)?;
         let mut request = format!("ws://{address}/ws").into_client_request()?;
         request

@@ -3,6 +3,7 @@
 mod fleet;
 mod network;
 mod nodes;
+mod readers;
 mod redis;
 mod topologies;
 
@@ -62,6 +63,7 @@ pub(crate) fn all() -> Vec<Row> {
         redis::ROWS,
         nodes::ROWS,
         network::ROWS,
+        readers::ROWS,
         topologies::ROWS,
         fleet::ROWS,
     ]

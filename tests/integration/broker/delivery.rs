@@ -13,6 +13,13 @@ on_both!(
     ephemeral_things_reach_the_subscribed_nodes,
 );
 
+on_topologies!(
+    only_subscribed_nodes_hear_a_room,
+    an_older_generation_ends_nothing,
+    of_many_changes_of_mind_the_last_one_counts,
+    ephemeral_things_reach_the_subscribed_nodes,
+);
+
 /// Waits until a node has heard all that was sent to it before: a message in a room of its own comes after it.
 async fn settle(node: &Node, name: &str) {
     let room = room(name);

@@ -16,6 +16,13 @@ on_both!(
     few_may_be_unready_at_a_time,
 );
 
+on_topologies!(
+    nodes_are_listed_with_what_they_tell,
+    a_node_that_stopped_leaves,
+    a_node_that_died_leaves_with_its_lease,
+    a_node_that_drains_says_so,
+);
+
 async fn fleet(node: &Node) -> Vec<FleetNode> {
     node.fleet().await.expect("the broker answers")
 }

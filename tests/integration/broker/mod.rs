@@ -23,6 +23,14 @@ macro_rules! on_both {
     };
 }
 
+/// Names the scenarios of a file that break nothing: they also run with sentinels and on a Cluster.
+macro_rules! on_topologies {
+    ($($scenario:ident),+ $(,)?) => {
+        pub(super) const ON_TOPOLOGIES: &[(&str, crate::broker::topologies::Scenario)] =
+            &[$((stringify!($scenario), |bench| Box::pin($scenario(bench)))),+];
+    };
+}
+
 /// What the scenarios stand on.
 mod bench;
 
@@ -44,5 +52,7 @@ mod reading;
 mod refusals;
 /// Numbers and epochs when older data comes back.
 mod rewinds;
+/// The same with sentinels and on a Cluster.
+mod topologies;
 /// Many messages while the way to the broker breaks.
 mod traffic;

@@ -12,6 +12,8 @@ on_both!(
     losing_everything_begins_anew,
 );
 
+on_topologies!(numbers_begin_at_one_and_reading_creates_nothing,);
+
 fn seqs(read: &Snapshot) -> Vec<u64> {
     read.entries.iter().map(|entry| entry.seq).collect()
 }

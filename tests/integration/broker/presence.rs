@@ -18,6 +18,16 @@ on_both!(
     presence_told_while_the_broker_is_away_counts_later,
 );
 
+on_topologies!(
+    a_user_on_two_nodes_is_one_user,
+    a_user_leaves_when_both_nodes_let_go,
+    a_new_name_is_told,
+    the_users_of_a_node_that_stopped_leave,
+    a_user_who_comes_back_elsewhere_is_not_announced,
+    a_thousand_joins_are_few_payloads,
+    pages_list_everybody,
+);
+
 /// Who is here according to the announcements that a node has heard.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Told {

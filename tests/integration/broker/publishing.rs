@@ -17,6 +17,17 @@ on_both!(
     what_is_published_is_kept_byte_for_byte,
 );
 
+on_topologies!(
+    publishes_of_one_source_are_numbered_in_their_order,
+    sixteen_sources_at_once_get_every_number_once,
+    a_repeat_is_answered_with_the_first_result,
+    a_repeat_within_one_burst_is_answered_with_the_first_result,
+    two_authors_may_use_the_same_key,
+    a_key_used_for_another_text_is_refused,
+    a_key_belongs_to_one_room,
+    what_is_published_is_kept_byte_for_byte,
+);
+
 async fn publishes_of_one_source_are_numbered_in_their_order(mut bench: Bench) {
     let (node, room) = (bench.node("a").await, room("yard"));
     node.enter(&room, 1).await;

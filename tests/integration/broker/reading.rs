@@ -10,6 +10,11 @@ on_both!(
     one_node_reads_what_another_wrote,
 );
 
+on_topologies!(
+    a_read_asks_for_nothing_and_gets_nothing,
+    one_node_reads_what_another_wrote,
+);
+
 async fn write(node: &Node, room: &RoomName, count: u64) {
     let drafts: Vec<_> = (1..=count)
         .map(|number| Draft::new(room, format!("k{number}")))

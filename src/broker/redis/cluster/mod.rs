@@ -4,6 +4,7 @@
 //! the slots. It is read anew every few seconds, when a member says that a slot has moved, and when a master is lost; a
 //! member that was cut off and knows an older map is not believed.
 
+mod asking;
 mod map;
 mod redirect;
 
@@ -16,10 +17,11 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::clock::Clock;
+use super::endpoint::Passwords;
 use super::fault::LinkError;
 use super::options::Options;
 use super::shard::Shard;
-use super::wire::{Dialer, Passwords};
+use super::wire::Dialer;
 use crate::config::ServerAddress;
 use crate::telemetry::Metrics;
 

@@ -113,6 +113,7 @@ impl Keeper {
     /// Ends the wire: the master has no slots any more.
     pub(super) fn finish(&self) {
         self.end.cancel();
+        self.shard.drop_all();
         self.shared.way.forget(&self.part());
     }
 

@@ -67,7 +67,7 @@ impl Subscriber {
     ///
     /// `node` is the node's name, unlike that of every other.
     pub(super) fn start(
-        link: Arc<Link>,
+        link: &Arc<Link>,
         node: &str,
         sink: Arc<dyn Sink>,
         metrics: Arc<Metrics>,
@@ -78,7 +78,7 @@ impl Subscriber {
         let is_one = !link.is_cluster();
         let way = Arc::new(Way::new(Arc::clone(&notices), Arc::clone(&metrics), is_one));
         let probe = Arc::new(Probe::new(
-            Arc::clone(&link),
+            Arc::clone(link),
             Arc::clone(&sink),
             Arc::clone(&notices),
             Arc::clone(&way),
@@ -204,7 +204,7 @@ impl Subscriber {
         loop {
             let map = Arc::clone(&maps.borrow_and_update());
             if !map.shards().is_empty() {
-                self.apply(map);
+                self.apply(&map);
             } else if let Err(fault) = cluster.known_map().await {
                 self.shared.way.down(MAP, fault);
                 tokio::time::sleep(NO_MAP_REST).await;
@@ -217,7 +217,7 @@ impl Subscriber {
         }
     }
 
-    fn apply(&self, map: Arc<Map>) {
+    fn apply(&self, map: &Arc<Map>) {
         let mut keepers = self.keepers();
         let Keepers::Cluster(spread) = &mut *keepers else {
             return;
@@ -231,11 +231,11 @@ impl Subscriber {
                 spread.keepers.insert(address.clone(), keeper);
             }
         }
-        spread.map = Arc::clone(&map);
+        spread.map = Arc::clone(map);
         let keys = &self.shared.keys;
         let mut moving: Vec<_> = spread.homeless.drain().collect();
         for (address, keeper) in &spread.keepers {
-            let is_foreign = |room: &RoomName| owner(&map, keys, room) != Some(address);
+            let is_foreign = |room: &RoomName| owner(map, keys, room) != Some(address);
             moving.extend(keeper.give_away(is_foreign));
         }
         for (room, generation) in moving {

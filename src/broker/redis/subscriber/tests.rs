@@ -38,7 +38,7 @@ fn node(options: &Options) -> Node {
     let link = Link::new(options, Arc::clone(&metrics)).unwrap();
     let sink = Arc::<Recorder>::clone(&seen);
     let subscriber = Subscriber::start(
-        Arc::clone(&link),
+        &link,
         "n1",
         sink,
         Arc::clone(&metrics),

@@ -251,3 +251,40 @@ fn the_broker_is_told_of_every_new_position_once() {
     bench.live("a", 6..=7);
     assert_eq!(bench.room.take_delivered(), Some(&position("a", 7)));
 }
+
+#[test]
+fn five_thousand_who_come_back_at_once_cost_a_handful_of_reads() {
+    let log = log(&[("a", 1)], 1000);
+    // A node that has just begun to serve the room, as after the death of another.
+    let mut bench = Bench::new();
+    let mut counted = 0;
+    let desks: Vec<_> = (0..5000_u64)
+        .map(|number| {
+            let after = position("a", 200 + number % 800);
+            counted += u32::from(bench.room.would_read(&after));
+            (
+                200 + number % 800,
+                bench.join(Some(("a", 200 + number % 800))),
+            )
+        })
+        .collect();
+    assert_eq!(counted, 1, "all others share the read of the first");
+    let mut reads = 0;
+    while bench.begin().is_some() {
+        reads += 1;
+        bench.answer(&log, 256);
+    }
+    assert!(reads <= 6, "{reads} reads of 256 entries for 800");
+    for (after, desk) in desks {
+        let told = told(&desk);
+        assert_eq!(told.len() as u64, 1 + 1000 - after, "after {after}");
+    }
+    // Those who come a little later find the end in memory, or read together.
+    let near = position("a", 999);
+    bench.live("a", 1001..=1002);
+    let beyond = position("a", 300);
+    assert!(!bench.room.would_read(&position("a", 1001)));
+    assert!(bench.room.would_read(&near) && bench.room.would_read(&beyond));
+    bench.join(Some(("a", 300)));
+    assert!(!bench.room.would_read(&beyond), "it shares the read");
+}

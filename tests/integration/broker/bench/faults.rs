@@ -23,7 +23,7 @@ impl Bench {
     fn of_memory(&self) -> Option<Faults> {
         match &self.kind {
             Kind::Memory(store) => Some(store.faults()),
-            Kind::Redis(_) => None,
+            Kind::Redis(_) | Kind::Elsewhere => None,
         }
     }
 
@@ -31,6 +31,7 @@ impl Bench {
         match &mut self.kind {
             Kind::Redis(server) => server,
             Kind::Memory(_) => unreachable!("asked for after the memory broker was ruled out"),
+            Kind::Elsewhere => panic!("a scenario that breaks something needs a Redis of its own"),
         }
     }
 

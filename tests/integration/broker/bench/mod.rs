@@ -28,6 +28,8 @@ pub(crate) use node::{Draft, Node, judge, user};
 enum Kind {
     Memory(Arc<MemoryBroker>),
     Redis(Box<RedisServer>),
+    /// A topology of somebody else's, which is not broken.
+    Elsewhere,
 }
 
 /// What was kept of a room by [`Bench::image`].
@@ -81,6 +83,18 @@ impl Bench {
         Self::of(Kind::Redis(Box::new(server)), settings)
     }
 
+    /// Takes the Redis at a URL, without nodes, under a prefix of its own.
+    pub(crate) fn at(url: &str, prefix: &str) -> Self {
+        let variables = [("REDIS__URL", url), ("REDIS__PREFIX", prefix)]
+            .map(|(name, value)| (format!("MADANG_{name}"), value.to_owned()));
+        let loaded = Settings::load(None, variables).expect("the URL of the topology is allowed");
+        let settings = Settings {
+            redis: loaded.settings.redis,
+            ..settings()
+        };
+        Self::of(Kind::Elsewhere, settings)
+    }
+
     fn of(kind: Kind, settings: Settings) -> Self {
         Self {
             kind,
@@ -103,7 +117,7 @@ impl Bench {
     fn start(&self, name: &str, sink: Arc<dyn Sink>, metrics: Arc<Metrics>) -> SharedBroker {
         match &self.kind {
             Kind::Memory(store) => store.join(as_lease(name), sink, metrics),
-            Kind::Redis(_) => {
+            Kind::Redis(_) | Kind::Elsewhere => {
                 let options = redis::Options::from(&self.settings);
                 RedisBroker::start(&options, as_lease(name), sink, metrics)
                     .expect("the settings are right")

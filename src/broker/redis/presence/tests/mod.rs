@@ -65,14 +65,7 @@ impl Member {
             renewed,
         });
         let tasks = TaskTracker::new();
-        let subscriber = Subscriber::start(
-            Arc::clone(&link),
-            name,
-            sink,
-            Arc::clone(&metrics),
-            &tasks,
-            &stop,
-        );
+        let subscriber = Subscriber::start(&link, name, sink, Arc::clone(&metrics), &tasks, &stop);
         let node = FleetNode::new(NodeId::parse(name).unwrap());
         let (way, notices) = (
             Arc::clone(subscriber.way()),

@@ -1,100 +1,14 @@
-//! Where Redis is: the URL of the setting `redis.url`.
-//!
-//! The password in it is never printed, neither of a good URL nor of one that is refused.
-
-use std::fmt;
+//! Reading the URL of the setting `redis.url`.
 
 use redis::IntoConnectionInfo;
 
-use super::kinds::{Kind, Refusal};
-use super::network::is_host_name;
-use super::secret::{HIDDEN, Secret};
-
-/// How the Redis servers of a URL belong together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Topology {
-    /// One server, or one address that leads to the master: `redis://`.
-    Standalone,
-    /// Sentinels that know the master: `redis+sentinel://`.
-    Sentinel {
-        /// Name under which they know it.
-        master: String,
-    },
-    /// Members of a Cluster, which know all others: `redis+cluster://`.
-    Cluster,
-}
-
-/// Host and port of one server.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServerAddress {
-    /// Host name or IP address; an IPv6 address has no brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl fmt::Display for ServerAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-/// The parts of a Redis URL, percent-decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RedisUrl {
-    /// How the servers belong together.
-    pub topology: Topology,
-    /// Whether TLS is spoken, with the sentinels too: the scheme begins with `rediss`.
-    pub tls: bool,
-    /// The servers to begin with, never empty: the one, the sentinels, or some members of the Cluster.
-    pub servers: Vec<ServerAddress>,
-    /// Number of the database, 0 by default. Publish and subscribe do not know databases.
-    pub db: i64,
-    /// ACL user; the setting `redis.username` comes before it.
-    pub username: Option<String>,
-    /// Password; the setting `redis.password_file` comes before it.
-    pub password: Option<Secret<String>>,
-}
-
-impl RedisUrl {
-    /// Returns true if there are several masters.
-    #[must_use]
-    pub fn is_cluster(&self) -> bool {
-        self.topology == Topology::Cluster
-    }
-}
-
-impl fmt::Display for RedisUrl {
-    /// Prints the URL with its password hidden.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.tls { "rediss" } else { "redis" })?;
-        f.write_str(match &self.topology {
-            Topology::Standalone => "://",
-            Topology::Sentinel { .. } => "+sentinel://",
-            Topology::Cluster => "+cluster://",
-        })?;
-        f.write_str(self.username.as_deref().unwrap_or_default())?;
-        if self.password.is_some() {
-            write!(f, ":{HIDDEN}")?;
-        }
-        if self.username.is_some() || self.password.is_some() {
-            f.write_str("@")?;
-        }
-        let servers: Vec<_> = self.servers.iter().map(ToString::to_string).collect();
-        f.write_str(&servers.join(","))?;
-        if let Topology::Sentinel { master } = &self.topology {
-            write!(f, "/{master}")?;
-        }
-        write!(f, "/{}", self.db)
-    }
-}
+use super::super::kinds::{Kind, Refusal};
+use super::super::network::is_host_name;
+use super::super::secret::Secret;
+use super::{RedisUrl, ServerAddress, Topology, hide};
 
 /// A URL of one of the topologies.
-pub(super) struct Url;
+pub(in super::super) struct Url;
 
 /// Port of a server where the URL names none.
 const PORT: u16 = 6379;
@@ -143,7 +57,7 @@ impl Kind for Url {
     }
 
     fn hide(&self, text: &str) -> String {
-        hide_password(text)
+        hide::password(text)
     }
 }
 
@@ -223,7 +137,7 @@ fn servers(topology: &Topology, hosts: &str) -> Result<Vec<ServerAddress>, Refus
 }
 
 /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
-pub(super) fn server(text: &str, default_port: u16) -> Option<ServerAddress> {
+fn server(text: &str, default_port: u16) -> Option<ServerAddress> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']')?;
@@ -273,47 +187,6 @@ fn credentials(text: &str, user_info: Option<&str>) -> Result<User, Refusal> {
             .password()
             .map(|password| Secret::new(password.to_owned())),
     ))
-}
-
-/// Hides what may be a password in a text that may be no URL at all; when in doubt, it hides more.
-fn hide_password(text: &str) -> String {
-    let (scheme, rest) = match text.find("://") {
-        Some(at) => text.split_at(at + 3),
-        None => ("", text),
-    };
-    if let Some((user_info, host)) = rest.rsplit_once('@') {
-        let user = user_info
-            .split_once(':')
-            .map(|(user, _)| format!("{user}:"));
-        return format!(
-            "{scheme}{}{HIDDEN}@{}",
-            user.unwrap_or_default(),
-            hide_after(host, &['?', '#'])
-        );
-    }
-    // Without an `@`, what follows a colon and is no port may be the password of `user:password`
-    // with its host lost.
-    let authority = rest.split('/').next().unwrap_or_default();
-    let mut before = 0;
-    for part in authority.split(',') {
-        if let Some((host, port)) = part.split_once(':')
-            && !part.starts_with('[')
-            && !port.bytes().all(|byte| byte.is_ascii_digit())
-        {
-            let seen = &authority[..before + host.len()];
-            return format!("{scheme}{seen}:{HIDDEN}");
-        }
-        before += part.len() + 1;
-    }
-    format!("{scheme}{}", hide_after(rest, &['?', '#']))
-}
-
-/// Hides what follows the first of the marks.
-fn hide_after(text: &str, marks: &[char]) -> String {
-    match text.find(marks) {
-        Some(at) => format!("{}{HIDDEN}", &text[..=at]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -445,30 +318,6 @@ mod tests {
             "valkey://h",
         ] {
             assert_eq!(Url.parse(text), Err(Refusal::NotAllowed), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_refused_url_hides_its_password() {
-        let rows = [
-            ("redis://chat:hunter2@h:0", "redis://chat:•••@h:0"),
-            ("redis://:hun#t?er/2@h", "redis://:•••@h"),
-            ("redis://hun@ter2@h", "redis://•••@h"),
-            ("chat:hunter2@h", "chat:•••@h"),
-            ("redis://chat:hunter2", "redis://chat:•••"),
-            ("redis://:hunter2", "redis://:•••"),
-            ("redis://h:6379/0?password=hunter2", "redis://h:6379/0?•••"),
-            (
-                "redis+sentinel://u:hunter2@a:1,b:2/m",
-                "redis+sentinel://u:•••@a:1,b:2/m",
-            ),
-            ("localhost:6379", "localhost:6379"),
-            ("redis://a:1,b:2", "redis://a:1,b:2"),
-            ("redis://a:1,chat:hunter2", "redis://a:1,chat:•••"),
-            ("redis://[::1]:0", "redis://[::1]:0"),
-        ];
-        for (text, expected) in rows {
-            assert_eq!(Url.hide(text), expected, "{text:?}");
         }
     }
 }
