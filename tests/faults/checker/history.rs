@@ -171,6 +171,17 @@ impl History {
             .last()
     }
 
+    /// Returns when an event of some sort happened last since a moment.
+    pub(crate) fn last_since(
+        &self,
+        moment: Instant,
+        is_it: impl Fn(&What) -> bool,
+    ) -> Option<Instant> {
+        let inner = self.lock();
+        let last = inner.events.iter().rev().find(|event| is_it(&event.what));
+        last.map(|event| event.at).filter(|at| *at >= moment)
+    }
+
     /// Returns the way of every message that is everywhere.
     pub(crate) fn ways(&self) -> Vec<Way> {
         self.lock().ways.clone()

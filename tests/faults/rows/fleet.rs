@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use super::{Row, row};
+use crate::checker::history::What;
 use crate::rig::Rig;
 use crate::rig::crowd::{Crowd, Place};
 use crate::rig::doors::Turn;
@@ -30,33 +31,51 @@ const SOON: Duration = Duration::from_secs(3);
 
 async fn one_of_four(seed: u64) -> Result<Outcome> {
     let mut rig = Rig::start(Plan::new(seed).sized(4, 12, 3)).await?;
+    // A node that is cut off before it has looked who there is has nobody to ask.
+    let begun = Instant::now();
+    rig.wait("each node knows the others", |_| begun.elapsed() > SOON)
+        .await?;
     for _ in 0..5 {
+        // People spread over all nodes again.
+        let spread = Instant::now();
+        rig.nodes.iter().for_each(|node| node.front.cut());
+        rig.wait("all are back", |rig| {
+            rig.stage.history.open_before(spread) == 0
+        })
+        .await?;
         rig.talk_about(60).await?;
         let node = rig.random.usize(0..4);
         let since = Instant::now();
         rig.nodes[node].back.set(Weather::parted());
-        rig.wait("the node turns unready", |rig| {
-            rig.stage
-                .doors
-                .turns_since(since)
+        let is_turned = |rig: &Rig, is_ready: bool| {
+            let turns = rig.stage.doors.turns_since(since);
+            turns
                 .iter()
-                .any(|turn| turn.node == node && !turn.is_ready)
+                .any(|turn| turn.node == node && turn.is_ready == is_ready)
+        };
+        rig.wait("the node turns unready", |rig| is_turned(rig, false))
+            .await?;
+        let unready = Instant::now();
+        rig.wait("all is whole", |rig| {
+            rig.stage.history.open_before(unready) == 0
         })
         .await?;
-        rig.whole("served elsewhere", since, ELSEWHERE).await?;
-        let others: Vec<Turn> = rig.stage.doors.turns_since(since);
-        rig.expect(others.iter().all(|turn| turn.node == node), || {
-            format!("others turned unready: {others:?}")
+        let opened = rig
+            .stage
+            .history
+            .last_since(since, |what| matches!(what, What::Opened { .. }));
+        rig.took(
+            "served elsewhere",
+            opened.unwrap_or(unready) - since,
+            ELSEWHERE,
+        );
+        let turns: Vec<Turn> = rig.stage.doors.turns_since(since);
+        rig.expect(turns.iter().all(|turn| turn.node == node), || {
+            format!("others turned unready: {turns:?}")
         });
         rig.nodes[node].back.clear();
-        rig.wait("the node is ready again", |rig| {
-            rig.stage
-                .doors
-                .turns_since(since)
-                .iter()
-                .any(|turn| turn.node == node && turn.is_ready)
-        })
-        .await?;
+        rig.wait("the node is ready again", |rig| is_turned(rig, true))
+            .await?;
     }
     rig.finish(Told::Nothing).await
 }

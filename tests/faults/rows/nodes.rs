@@ -130,7 +130,12 @@ pub(super) async fn no_ghosts(rig: &mut Rig) -> Result<()> {
 }
 
 async fn stopped_in_order(seed: u64) -> Result<Outcome> {
-    let mut rig = Rig::start(Plan::new(seed).set("fleet.debounce", "3s")).await?;
+    let mut rig = Rig::start(
+        Plan::new(seed)
+            .set("fleet.debounce", "3s")
+            .set("fleet.lease", "10s"),
+    )
+    .await?;
     for _ in 0..5 {
         rig.talk_about(60).await?;
         let node = rig.random.usize(0..3);

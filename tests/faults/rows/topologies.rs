@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use super::{Row, row};
 use crate::checker::history::What;
 use crate::rig::Rig;
+use crate::rig::bot::Bot;
 use crate::rig::outcome::{Outcome, Told};
 use crate::rig::plan::Plan;
 use crate::rig::proxy::{Proxy, Weather};
@@ -102,34 +103,49 @@ async fn sentinel_demoted(seed: u64) -> Result<Outcome> {
 /// Without acks, what only the old master had is lost: everybody who had seen it is told.
 async fn held_back(seed: u64) -> Result<Outcome> {
     let mut redis = sentinels().await;
+    let folder = tempfile::tempdir()?;
+    let keys = folder.path().join("keys.toml");
     let plan = Plan::new(seed)
+        .pinned()
         .at(url(&redis.addresses()))
         .set("redis.acks", "0");
-    let mut rig = Rig::start(plan).await?;
-    {
-        let master = redis.master().context("there is a master")?;
-        let held = (master + 1) % 3;
-        rig.talk_about(60).await?;
-        redis.hold_back(held).await;
-        redis.prefer(held).await;
-        rig.talk_about(60).await?;
-        // One comes back before the room has passed the old position, one after it.
-        rig.tell(0, Duty::Away);
-        rig.tell(1, Duty::Away);
-        rig.talk(30).await?;
-        redis.servers[master].kill();
-        redis.wait_failover(master).await;
-        rig.tell(0, Duty::Here);
-        rig.talk(400).await?;
-
-        let back = Instant::now();
-        rig.tell(1, Duty::Here);
-        rig.whole("back behind the old position", back, FAILED_OVER)
-            .await?;
-        redis.release(held);
-        redis.servers[master].restart().await;
-        rig.talk_about(60).await?;
-    }
+    let mut bot = Bot::new(plan.talkers, &keys)?;
+    let mut rig = Rig::start(plan.set("api.keys_file", &keys.to_string_lossy())).await?;
+    let empty = rig.add_node().await?;
+    let empty = rig
+        .stage
+        .doors
+        .of(empty)
+        .context("the new node has a door")?;
+    let master = redis.master().context("there is a master")?;
+    let held = (master + 1) % 3;
+    redis.hold_back(held).await;
+    redis.prefer(held).await;
+    rig.talk_about(90).await?;
+    rig.stage.is_quiet.store(true, Ordering::Relaxed);
+    let quiet = Instant::now();
+    rig.wait("all is quiet", |rig| {
+        rig.stage.history.open_before(quiet) == 0
+    })
+    .await?;
+    // One comes back before the room has passed the old position, one after it.
+    rig.tell(0, Duty::Away);
+    rig.tell(3, Duty::Away);
+    redis.servers[master].kill();
+    redis.wait_failover(master).await;
+    // A node without members knows of no position: what it publishes must not take a number that others have seen.
+    let room = rig.room_name(0);
+    bot.say(&rig.stage, empty, (0, &room)).await?;
+    rig.tell(0, Duty::Here);
+    rig.stage.is_quiet.store(false, Ordering::Relaxed);
+    rig.talk(400).await?;
+    let back = Instant::now();
+    rig.tell(3, Duty::Here);
+    rig.whole("back behind the old position", back, FAILED_OVER)
+        .await?;
+    redis.release(held);
+    redis.servers[master].restart().await;
+    rig.talk_about(60).await?;
     rig.finish(Told::Losses).await
 }
 
