@@ -62,6 +62,8 @@ export class Log {
     this.isBehind = false;
     /** Where it stood when it was last put or found somewhere. A scroll away from there is somebody's. */
     this.stood = 0;
+    /** Px by which it could not be put exactly there: scrolling knows whole pixels only, and many small errors add up. */
+    this.owed = 0;
     /** Frames for which a scroll may be under way, and whether it is the one that a jump put an end to. */
     this.stirring = 0;
     this.isSettling = false;
@@ -292,6 +294,8 @@ export class Log {
     const { box } = this;
     if (top !== null && (Math.abs(box.scrollTop - top) >= 1 || this.isSettling)) box.scrollTop = top;
     this.stood = box.scrollTop;
+    const owed = top === null ? 0 : top - this.stood;
+    this.owed = Math.abs(owed) < 1 ? owed : 0;
   }
 
   /** Returns the index of the first row that ends below a height. Rows stand in order, so few are measured. */
@@ -313,7 +317,7 @@ export class Log {
     // Days and the line of the new ones move by themselves; only messages hold.
     return [...this.list.children].slice(start, start + ANCHORS)
       .filter(({ classList }) => !classList.contains('day') && !classList.contains('new'))
-      .map((row) => ({ id: row.dataset.id, offset: this.#heightOf(row) }));
+      .map((row) => ({ id: row.dataset.id, offset: this.#heightOf(row) - this.owed }));
   }
 
   /** Where to scroll so that a row stands where it stood, or null if none of them is left. */
@@ -357,6 +361,7 @@ export class Log {
     // Less than a pixel is the browser's rounding.
     const isOurs = Math.abs(moved) < 1;
     if (!isOurs) {
+      this.owed = 0;
       this.#stir();
       if (this.isSettling) {
         this.#put(this.#end);

@@ -57,6 +57,8 @@ test('an own message is there at once, pending, then once and settled', async ()
   const ann = await Person.enter(browser, proxy.url, room);
   proxy.isHeld = true;
   await ann.say('on its way');
+  // At once is with the next frame.
+  await ann.page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
   assert.deepEqual(await ann.screen(), ['on its way (waiting)']);
   assert.equal(await ann.page.inputValue('#field'), '');
   const row = await ann.page.$('.message');
