@@ -3,7 +3,6 @@
 mod fleet;
 mod network;
 mod nodes;
-mod readers;
 mod redis;
 mod topologies;
 
@@ -63,7 +62,6 @@ pub(crate) fn all() -> Vec<Row> {
         redis::ROWS,
         nodes::ROWS,
         network::ROWS,
-        readers::ROWS,
         topologies::ROWS,
         fleet::ROWS,
     ]

@@ -1,5 +1,6 @@
 //! What the network can do.
 
+mod ceiling;
 mod readers;
 
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ pub(super) const ROWS: &[Row] = &[
     row!("network", "sessions-half-open", half_open),
     row!("network", "answers-lost-and-away-too-long", away_too_long),
     row!("network", "reader-that-stops", readers::deaf),
+    row!("network", "200-of-2000-do-not-read", ceiling::many_deaf),
     row!(
         "network",
         "stopped-reader-with-many-requests",

@@ -7,14 +7,11 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::{Row, row};
 use crate::rig::Rig;
 use crate::rig::crowd::{Crowd, Place};
 use crate::rig::outcome::{Outcome, Told};
 use crate::rig::plan::Plan;
 use crate::rig::wire::Wire;
-
-pub(super) const ROWS: &[Row] = &[row!("network", "200-of-2000-do-not-read", deaf)];
 
 const READERS: usize = 1_800;
 const DEAF: usize = 200;
@@ -27,7 +24,7 @@ const CEILING: u64 = 64 * MIB + (READERS + DEAF) as u64 * 32 * 1024 + DEAF as u6
 /// How long what the systems at both ends keep may take to fill.
 const PATIENCE: Duration = Duration::from_secs(100);
 
-async fn deaf(seed: u64) -> Result<Outcome> {
+pub(super) async fn many_deaf(seed: u64) -> Result<Outcome> {
     let mut plan = Plan::new(seed)
         .sized(1, 4, 4)
         .set("limits.text", "60000")
