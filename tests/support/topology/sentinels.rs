@@ -154,6 +154,20 @@ impl Sentinels {
         .await;
     }
 
+    /// Waits until both replicas have all that the master has now.
+    pub(crate) async fn wait_in_step(&self) {
+        let Some(master) = self.master() else { return };
+        let offset =
+            |server: usize, field: &str| self.servers[server].info(field).parse::<u64>().ok();
+        let end = offset(master, "master_repl_offset");
+        until("both replicas are in step", || {
+            let has_all =
+                |server: usize| server == master || offset(server, "slave_repl_offset") >= end;
+            end.is_some() && (0..self.servers.len()).all(has_all)
+        })
+        .await;
+    }
+
     /// Waits until the sentinels call another server than `old` the master and it says so itself; returns it.
     pub(crate) async fn wait_failover(&self, old: usize) -> usize {
         let mut new = old;
