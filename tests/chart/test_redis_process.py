@@ -38,7 +38,7 @@ DANGEROUS = [
 def code_rights() -> set[str]:
     """The commands that the program sends, as its own list says."""
     text = (ROOT / "src/broker/redis/rights.rs").read_text()
-    (block,) = re.findall(r"RIGHTS: &\[&str\] = &\[(.*?)\];", text, re.DOTALL)
+    (block,) = re.findall(r"const RIGHTS: &\[&str\] = &\[(.*?)\];", text, re.DOTALL)
     return set(re.findall(r'"([^"]+)"', block))
 
 
