@@ -86,6 +86,7 @@ impl Room {
         self.advance_all(Some(&page), now);
         if is_settled {
             self.unpark();
+            self.tail.adopt(&page.lines);
         }
         self.tail.rest();
         None

@@ -79,6 +79,25 @@ impl Tail {
         }
     }
 
+    /// Takes lines that lead up to the oldest one, as far as they follow each other and fit at rest: whoever comes back
+    /// from there next needs no read.
+    pub(super) fn adopt(&mut self, older: &[Line]) {
+        for line in older.iter().rev() {
+            let (seq, bytes) = (line.position.seq, line.frame.len());
+            if seq > self.floor {
+                continue;
+            }
+            let fits = self.lines.len() < self.bounds.rest_lines
+                && self.bytes + bytes <= self.bounds.rest_bytes;
+            if seq < self.floor || !fits {
+                break;
+            }
+            self.bytes += bytes;
+            self.lines.push_front(line.clone());
+            self.floor = seq - 1;
+        }
+    }
+
     /// Keeps what is kept while nobody catches up.
     pub(super) fn rest(&mut self) {
         self.shrink(self.bounds.rest_lines, self.bounds.rest_bytes);
@@ -160,6 +179,30 @@ mod tests {
         tail.push(line(4, 500), false);
         assert_eq!((seqs(&mut tail, 3), tail.bytes), (None, 0));
         assert_eq!(seqs(&mut tail, 4), Some(vec![]));
+    }
+
+    #[test]
+    fn what_was_read_is_kept_as_far_as_it_follows_and_fits() {
+        let older = [3, 5, 6, 7, 8].map(|seq| line(seq, 1));
+        let mut tail = Tail::new(&Bounds {
+            rest_lines: 4,
+            ..SMALL
+        });
+        tail.reset(7);
+        tail.push(line(8, 1), false);
+        tail.adopt(&older);
+        assert_eq!(seqs(&mut tail, 4), Some(vec![5, 6, 7, 8]));
+        assert_eq!(seqs(&mut tail, 3), None, "4 is a hole");
+        tail.push(line(9, 1), false);
+        tail.adopt(&older);
+        assert_eq!(seqs(&mut tail, 5), Some(vec![6, 7, 8, 9]));
+        assert_eq!(seqs(&mut tail, 4), None, "it is full");
+        tail.reset(2);
+        tail.adopt(&older);
+        assert_eq!(
+            (seqs(&mut tail, 2), seqs(&mut tail, 1)),
+            (Some(vec![]), None)
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What many Redis servers can do: fail over, fall apart, move.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -232,8 +233,22 @@ async fn split(seed: u64, acks: &str) -> Result<Outcome> {
         }
         ways.iter().for_each(Proxy::clear);
         redis.rejoin(old);
-        rig.whole("the split has ended", Instant::now(), PROBED)
+        let rejoined = Instant::now();
+        if acks == "0" {
+            // Nothing of theirs is under way: what they saw was answered on their side.
+            rig.wait("who was on the lost side is told", |rig| {
+                let events = rig.stage.history.events().into_iter();
+                let told = events.filter(|event| {
+                    event.at >= cut
+                        && event.who % 3 == 0
+                        && matches!(event.what, What::Rewound { .. })
+                });
+                told.map(|event| event.who).collect::<HashSet<_>>().len() == 3
+            })
             .await?;
+            rig.took("the lost side is told", rejoined.elapsed(), PROBED);
+        }
+        rig.whole("the split has ended", rejoined, PROBED).await?;
     }
     rig.finish(Told::Losses).await
 }
