@@ -331,7 +331,8 @@ async fn resumes(seed: u64) -> Result<Outcome> {
         Duration::from_secs(60),
     );
     let read = reads(&mut rig).await? - before;
-    rig.expect(read <= 30, || {
+    println!("5000-sessions-resume-in-one-room: the log was read {read} times");
+    rig.expect(read <= 10, || {
         format!("the log was read {read} times for 5,000 sessions of one room")
     });
     crowd.judge(&mut rig);
