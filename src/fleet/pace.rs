@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::protocol::ReconnectReason;
+use crate::protocol::{ReconnectReason, millis};
 use crate::telemetry::Metrics;
 
 /// Time between two groups that are told to leave.
@@ -92,7 +92,7 @@ pub async fn let_all_go(
             tracing::info!(
                 reason = reason.as_str(),
                 staying,
-                remaining_ms = as_ms(left),
+                remaining_ms = millis(left),
                 "sessions are let go"
             );
         }
@@ -101,7 +101,7 @@ pub async fn let_all_go(
     tracing::info!(
         reason = reason.as_str(),
         sessions,
-        duration_ms = as_ms(began.elapsed()),
+        duration_ms = millis(began.elapsed()),
         "all sessions were told to leave"
     );
 }
@@ -145,10 +145,6 @@ pub(crate) fn as_count(number: f64) -> usize {
     )]
     let count = number.max(0.0) as usize;
     count
-}
-
-fn as_ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

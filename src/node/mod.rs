@@ -22,7 +22,7 @@ use crate::fleet::peers::Look;
 use crate::fleet::witness::Witness;
 use crate::fleet::{Crowd as _, Letter, Readiness, pace, strangers};
 use crate::hub::{Admission, Hub, Timing};
-use crate::protocol::{NodeId, ReconnectReason};
+use crate::protocol::{NodeId, ReconnectReason, millis};
 use crate::server::api::keys::{Keys, KeysError};
 use crate::server::internal::Internal;
 use crate::server::{self, Api, Door, Opened, Public};
@@ -317,7 +317,7 @@ impl Node {
     pub async fn withdraw(&self) {
         self.readiness.set_draining();
         self.context.broker.leaving();
-        let delay_ms = u64::try_from(self.settings.drain.delay.as_millis()).unwrap_or(u64::MAX);
+        let delay_ms = millis(self.settings.drain.delay);
         tracing::info!(delay_ms, "draining: not ready, still serving");
         tokio::time::sleep(self.settings.drain.delay).await;
     }
@@ -332,7 +332,7 @@ impl Node {
         let window = self.settings.drain.window;
         tracing::info!(
             sessions = self.context.roll.staying(),
-            window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX),
+            window_ms = millis(window),
             "draining: sessions are let go"
         );
         let roll = self.context.roll.as_ref();
@@ -381,7 +381,7 @@ fn as_lease(id: &NodeId, reached: Option<SocketAddr>, settings: &Settings) -> Fl
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     FleetNode {
-        start: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+        start: millis(since_1970),
         fleet: settings.fleet.name.clone().unwrap_or_default(),
         version: crate::VERSION.to_owned(),
         capacity: settings.limits.sessions as u64,

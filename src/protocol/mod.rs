@@ -41,7 +41,7 @@ pub use request::{
     MEMBERS_LIMIT, Range, Request,
 };
 pub use text::{DEFAULT_TEXT_LIMIT, Text, TextFault};
-pub use values::{MAX_SEQ, Position, PositionFault, User};
+pub use values::{MAX_SEQ, Position, PositionFault, User, millis};
 
 pub use crate::session::codec::{Frame, FrameBuilder};
 

@@ -3,6 +3,8 @@
 //! A position says how far somebody has come in one lineage of a room: (epoch, seq). (null, 0) is the position
 //! in a room that has no log yet.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,6 +13,12 @@ use super::names::UserName;
 
 /// The highest seq: 2⁵³ − 1, the last integer that every JSON reader keeps exactly.
 pub const MAX_SEQ: u64 = (1 << 53) - 1;
+
+/// Returns a duration in whole milliseconds, as frames, Redis and logs have it.
+#[must_use]
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// A place in a room's order: everything up to and with `seq` of this epoch has been seen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -155,7 +155,5 @@ fn full(full: Full) -> (&'static str, Refusal) {
 
 /// Draws the time after which a refused one comes back.
 fn retry_after_secs() -> u32 {
-    // Without random numbers all come back together, which is worse but works.
-    let random = getrandom::u32().unwrap_or_default();
-    1 + random % MAX_RETRY_AFTER_SECS
+    fastrand::u32(1..=MAX_RETRY_AFTER_SECS)
 }

@@ -13,7 +13,7 @@ use super::roll::Roll;
 use crate::broker::{Health, SharedBroker};
 use crate::config::Settings;
 use crate::hub::{Hub, SeatId};
-use crate::protocol::{Limits, NodeId, SessionLimits};
+use crate::protocol::{Limits, NodeId, SessionLimits, millis};
 use crate::telemetry::Metrics;
 
 /// What all sessions of a node share.
@@ -73,7 +73,7 @@ impl SessionBounds {
                 rooms: limits.rooms,
                 sends_per_second: limits.sends_per_second,
                 send_burst: limits.send_burst,
-                dedupe_ms: u64::try_from(limits.dedupe_window.as_millis()).unwrap_or(u64::MAX),
+                dedupe_ms: millis(limits.dedupe_window),
                 history: settings.history.entries,
             },
             requests: Limits {

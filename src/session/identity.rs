@@ -14,7 +14,7 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::protocol::UserId;
+use crate::protocol::{UserId, millis};
 
 /// Tells our tokens from those of others.
 const PREFIX: &str = "mdg1";
@@ -106,7 +106,7 @@ impl Identity {
             return None;
         }
         let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
-        let life = u64::try_from(self.life.as_millis()).unwrap_or(u64::MAX);
+        let life = millis(self.life);
         // Bots have keys; no session is one of them, whoever signed the token.
         let is_ours = !claims.u.as_str().starts_with(UserId::API_PREFIX);
         (is_ours && now_ms <= claims.t.saturating_add(life)).then_some(claims.u)

@@ -15,7 +15,7 @@ use crate::broker::{Accepted, Ephemeral, Publish, Refusal, Reply, Source};
 use crate::hub::{Command, Seat, lines};
 use crate::protocol::{
     Answer, CloseCode, ErrorCode, Key, Refused, Request, RequestId, RoomName, SessionId, User,
-    UserName, encode_m,
+    UserName, encode_m, millis,
 };
 
 /// Typing is passed on this often in the long run; the rest is dropped, as anything ephemeral may be.
@@ -352,9 +352,7 @@ impl Desk {
                     until,
                 },
             );
-            let wait_ms = u64::try_from(wait.as_millis())
-                .unwrap_or(u64::MAX)
-                .saturating_add(1);
+            let wait_ms = millis(wait).saturating_add(1);
             (
                 ErrorCode::RateLimited,
                 "too many messages; welcome tells how many are allowed",

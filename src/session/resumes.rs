@@ -26,12 +26,8 @@ impl Admission for Resumes {
     fn resume(&self) -> Result<(), Duration> {
         let now = tokio::time::Instant::now().into_std();
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bucket.take(now).map_err(|wait| {
-            // Without random numbers all come back at one moment, which is worse but works.
-            let share =
-                getrandom::u32().map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX));
-            wait + SPREAD.mul_f64(share)
-        })
+        let spread = |wait| wait + SPREAD.mul_f64(fastrand::f64());
+        bucket.take(now).map_err(spread)
     }
 }
 

@@ -23,7 +23,9 @@ use super::requests::Desk;
 use crate::broker::{Health, Source};
 use crate::fleet::Letter;
 use crate::hub::{Command, Seat, lines};
-use crate::protocol::{Answer, CloseCode, DegradedReason, SessionId, User, UserId, UserName};
+use crate::protocol::{
+    Answer, CloseCode, DegradedReason, SessionId, User, UserId, UserName, millis,
+};
 
 /// How long the end of a session waits for the page: to take the last frames, then to close its side.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -369,7 +371,7 @@ impl Session {
             End::Lost(_) => return,
             End::Page(reason) => Frame::close_reply(reason.as_ref()),
             End::Moved(letter) => {
-                let after_ms = random_up_to(letter.spread);
+                let after_ms = fastrand::u64(0..=millis(letter.spread));
                 let reason = letter.reason;
                 self.tell(&Answer::Reconnect { after_ms, reason });
                 let told = &self.context.metrics.sessions_let_go;
@@ -418,12 +420,4 @@ impl Session {
 fn closed_by(violation: &Violation) -> End {
     let close = violation.close;
     End::Closed(close, format!("{}: {}", close.reason(), violation.reason))
-}
-
-/// Returns a time from 0 to this in milliseconds, 0 if the system gives no random numbers.
-fn random_up_to(longest: Duration) -> u64 {
-    let bound = u64::try_from(longest.as_millis())
-        .unwrap_or(u64::MAX)
-        .max(1);
-    getrandom::u64().map_or(0, |random| random % bound)
 }

@@ -33,6 +33,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{Broker, Event, FleetNode, Health, Sink};
 use crate::config::Settings;
+use crate::protocol::millis;
 use crate::telemetry::Metrics;
 use emission::Way;
 use hooks::Faults;
@@ -169,5 +170,5 @@ fn unix_ms() -> u64 {
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+    millis(since_1970)
 }

@@ -11,7 +11,7 @@ use super::super::{Accepted, Publish, Refusal};
 use super::link::Link;
 use super::positions::Positions;
 use super::script::{Form, Script};
-use crate::protocol::{Epoch, RoomName};
+use crate::protocol::{Epoch, RoomName, millis};
 
 /// Messages of one call at most.
 pub const MAX_MESSAGES: usize = 64;
@@ -185,12 +185,6 @@ pub fn is_passing(error: &RedisError) -> bool {
 #[must_use]
 pub fn is_demoted(error: &RedisError) -> bool {
     error.code() == Some("READONLY") || error.to_string().contains("READONLY")
-}
-
-/// Returns a duration as Redis takes it.
-#[must_use]
-pub fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

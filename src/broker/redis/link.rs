@@ -1,7 +1,7 @@
 //! How a node reaches Redis: one master, or those of a Cluster, each command at the one that has its key.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
@@ -16,9 +16,6 @@ use super::shard::Shard;
 use super::wire::{CONNECT_TIMEOUT, Dialer};
 use crate::config::ServerAddress;
 use crate::telemetry::Metrics;
-
-/// How often a command is sent somewhere else before it is given up: a slot moves once at a time.
-pub(super) const MAX_HOPS: usize = 4;
 
 /// The way to Redis.
 #[derive(Debug)]
@@ -228,6 +225,3 @@ impl Link {
         self.one().broke();
     }
 }
-
-/// How long somebody who must not wait for ever waits for a map.
-pub(super) const MAP_LIMIT: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@
 //! named. The worker waits for all of it, so that two calls of one room are never under way together.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::time::timeout;
@@ -12,10 +12,13 @@ use tokio::time::timeout;
 use super::super::Refusal;
 use super::batch::Batch;
 use super::call::Call;
-use super::cluster::{Cluster, Redirect, slot_of};
-use super::link::{MAP_LIMIT, MAX_HOPS, Place};
+use super::cluster::{Cluster, MAX_HOPS, Redirect, slot_of};
+use super::link::Place;
 use super::pipeline::Sender;
 use super::shard::Shard;
+
+/// How long messages wait for a map that is read anew.
+const MAP_LIMIT: Duration = Duration::from_secs(1);
 
 /// A call and where it has to go instead of where it was sent.
 pub(super) type Redirected = (Call, Option<Redirect>);
@@ -101,59 +104,28 @@ impl Sender {
         open: Vec<Redirected>,
         ephemeral: Vec<(String, Vec<u8>)>,
     ) -> Vec<Parcel> {
-        let moved = open.iter().find_map(|(_, redirect)| match redirect {
-            Some(Redirect::Moved(to)) => Some(to.clone()),
-            _ => None,
-        });
-        let map = async {
-            match &moved {
-                Some(to) => cluster.read_map(Some(to)).await,
-                None => cluster.known_map().await,
-            }
-        };
-        let map = match timeout(MAP_LIMIT, map).await {
+        let moved = Redirect::first_moved(&open);
+        let map = match timeout(MAP_LIMIT, cluster.map_after(moved.as_ref())).await {
             Ok(Ok(map)) => map,
             _ => cluster.map(),
         };
+        let slot = |name: &str| slot_of(name.as_bytes());
         let mut parcels: Vec<Parcel> = Vec::new();
-        let mut find = |shard: &Arc<Shard>, asking: bool| -> usize {
-            let same =
-                |parcel: &Parcel| Arc::ptr_eq(&parcel.shard, shard) && parcel.asking == asking;
-            parcels.iter().position(same).unwrap_or_else(|| {
-                let parcel = Parcel::to(Arc::clone(shard));
-                parcels.push(Parcel { asking, ..parcel });
-                parcels.len() - 1
-            })
-        };
-        let mut homeless = Vec::new();
-        let (mut placed, mut placed_ephemeral) = (Vec::new(), Vec::new());
-        for (call, redirect) in open {
-            let name = self.link().keys().payloads(&call.room);
-            let owner = map.owner(slot_of(name.as_bytes()));
-            match (redirect, owner) {
-                (Some(Redirect::Ask(to)), _) => {
-                    placed.push((find(&cluster.member(&to), true), call));
+        for (mut call, redirect) in open {
+            let slot = slot(&self.link().keys().payloads(&call.room));
+            match cluster.addressee(&map, slot, redirect.as_ref()) {
+                Some((shard, asking)) => parcel(&mut parcels, shard, asking).calls.push(call),
+                None => {
+                    cluster.look_soon();
+                    self.refuse(&mut call, Refusal::Unavailable);
                 }
-                (_, Some((_, shard))) => placed.push((find(shard, false), call)),
-                (_, None) => homeless.push(call),
             }
         }
         for (name, payload) in ephemeral {
-            if let Some((_, shard)) = map.owner(slot_of(name.as_bytes())) {
-                placed_ephemeral.push((find(shard, false), (name, payload)));
+            if let Some((shard, asking)) = cluster.addressee(&map, slot(&name), None) {
+                let parcel = parcel(&mut parcels, shard, asking);
+                parcel.ephemeral.push((name, payload));
             }
-        }
-        for (index, call) in placed {
-            parcels[index].calls.push(call);
-        }
-        for (index, payload) in placed_ephemeral {
-            parcels[index].ephemeral.push(payload);
-        }
-        if !homeless.is_empty() {
-            cluster.look_soon();
-        }
-        for mut call in homeless {
-            self.refuse(&mut call, Refusal::Unavailable);
         }
         parcels
     }
@@ -164,4 +136,17 @@ impl Sender {
             cluster.look_soon();
         }
     }
+}
+
+/// Returns the parcel for a master, a new one if there is none yet.
+fn parcel(parcels: &mut Vec<Parcel>, shard: Arc<Shard>, asking: bool) -> &mut Parcel {
+    let is_it = |parcel: &Parcel| Arc::ptr_eq(&parcel.shard, &shard) && parcel.asking == asking;
+    let index = parcels.iter().position(is_it).unwrap_or(parcels.len());
+    if index == parcels.len() {
+        parcels.push(Parcel {
+            asking,
+            ..Parcel::to(shard)
+        });
+    }
+    &mut parcels[index]
 }

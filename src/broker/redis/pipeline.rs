@@ -21,7 +21,7 @@ use super::publisher::lock;
 use super::refusals::Refusals;
 use super::script::{self, Form};
 use super::shard::{Pooled, Shard};
-use crate::protocol::Epoch;
+use crate::protocol::{Epoch, millis};
 
 /// How long something without a number may wait for a wire.
 const EPHEMERAL_LIMIT: Duration = Duration::from_secs(1);
@@ -166,31 +166,20 @@ impl Sender {
             pipeline.add_command(call.command(form, trip.circumstances));
         }
         let acks = self.link.options().redis.needed_acks();
-        if acks > 0 && !calls.is_empty() {
-            let left = calls
-                .iter()
-                .map(|call| call.not_after)
-                .min()
-                .map_or(Duration::ZERO, |end| {
-                    end.saturating_duration_since(Instant::now())
-                });
+        let first_end = calls.iter().map(|call| call.not_after).min();
+        let waits_until = first_end.filter(|_| acks > 0);
+        if let Some(end) = waits_until {
+            let left = millis(end.saturating_duration_since(Instant::now()));
             // Zero would wait for ever.
-            pipeline
-                .cmd("WAIT")
-                .arg(acks)
-                .arg(call::millis(left).max(1));
+            pipeline.cmd("WAIT").arg(acks).arg(left.max(1));
         }
         let mut results = self
             .exchange(trip.shard, wire, pipeline.ignore_errors(), calls)
             .await?;
-        let is_replicated = if acks > 0 && !calls.is_empty() {
-            let answer = results
-                .pop()
-                .and_then(Result::ok)
-                .map(redis::from_redis_value::<u32>);
-            matches!(answer, Some(Ok(count)) if count >= acks)
-        } else {
-            true
+        let is_replicated = waits_until.is_none() || {
+            let answer = results.pop().and_then(Result::ok);
+            let count = answer.map(redis::from_redis_value::<u32>);
+            matches!(count, Some(Ok(count)) if count >= acks)
         };
         let mut left = Left::default();
         let server = trip.shard.dialer().server();

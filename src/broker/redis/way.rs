@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::super::{Health, Outage};
 use super::fault::LinkError;
 use super::notices::Notices;
+use crate::protocol::millis;
 use crate::telemetry::Metrics;
 
 /// State of the way to Redis.
@@ -112,7 +113,7 @@ impl Way {
         match last.down_at.take() {
             Some(down_at) => {
                 self.metrics.broker_reconnects.inc();
-                let duration_ms = u64::try_from(down_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let duration_ms = millis(down_at.elapsed());
                 tracing::info!(duration_ms, "Redis is reached again");
             }
             None => tracing::info!("Redis is reached"),

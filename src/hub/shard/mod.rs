@@ -16,7 +16,7 @@ use super::{Admission, Command, Exit, Timing, lines};
 use crate::broker::{
     Ephemeral, Event, PresenceChange, Roster, SharedBroker, Snapshot, Unavailable,
 };
-use crate::protocol::{Answer, ErrorCode, LeftReason, Position, RoomName};
+use crate::protocol::{Answer, ErrorCode, LeftReason, Position, RoomName, millis};
 use crate::telemetry::Metrics;
 
 use agenda::{Agenda, Due};
@@ -127,7 +127,7 @@ impl Shard {
                         code: ErrorCode::Overloaded,
                         field: None,
                         message: "many come back at once; join again later",
-                        retry_after_ms: Some(as_ms(wait)),
+                        retry_after_ms: Some(millis(wait)),
                     }));
                     return;
                 }
@@ -452,10 +452,6 @@ impl Shard {
 /// Returns the time by tokio's clock, which tests may pause.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
-}
-
-fn as_ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Returns a count of users as the wire tells it.

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::super::refusal::Refusal;
 use super::Api;
 use super::keys::ApiKey;
-use crate::protocol::ErrorCode;
+use crate::protocol::{ErrorCode, millis};
 
 /// What a request without a key is told, and one with a wrong one.
 const CHALLENGE: &str = "Bearer realm=\"madang\"";
@@ -25,7 +25,7 @@ impl Caller {
     /// Counts requests against the key's rate.
     pub(super) fn count(&self, requests: u32) -> Result<(), Refusal> {
         self.0.take(requests).map_err(|wait| {
-            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            let wait_ms = millis(wait);
             Refusal {
                 retry_after_ms: Some(wait_ms.saturating_add(1)),
                 ..Refusal::new(

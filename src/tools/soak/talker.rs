@@ -423,11 +423,5 @@ async fn read(stream: &mut Stream) -> Result<Value, String> {
 
 /// Returns a time drawn evenly from 0 to a bound.
 fn chance(bound: Duration) -> Duration {
-    let mut bits = [0_u8; 4];
-    // Without chance, all talkers come back at the bound.
-    let share = match getrandom::fill(&mut bits) {
-        Ok(()) => f64::from(u32::from_ne_bytes(bits)) / f64::from(u32::MAX),
-        Err(_) => 1.0,
-    };
-    bound.mul_f64(share)
+    bound.mul_f64(fastrand::f64())
 }

@@ -8,9 +8,8 @@ use futures_util::future::join_all;
 use redis::{Arg, Cmd, Pipeline, RedisError, RedisResult, Value};
 
 use super::super::fault::LinkError;
-use super::super::link::MAX_HOPS;
 use super::super::shard::Shard;
-use super::{Cluster, Redirect, slot_of};
+use super::{Cluster, MAX_HOPS, Redirect, slot_of};
 
 impl Cluster {
     /// Sends commands; those without a key go where `common` is.
@@ -79,29 +78,16 @@ impl Cluster {
         open: Vec<(usize, Option<Redirect>)>,
         results: &mut [Option<RedisResult<Value>>],
     ) -> Result<Vec<Group>, LinkError> {
-        let moved = open.iter().find_map(|(_, redirect)| match redirect {
-            Some(Redirect::Moved(to)) => Some(to),
-            _ => None,
-        });
-        let map = match moved {
-            Some(to) => self.read_map(Some(to)).await?,
-            None => self.known_map().await?,
-        };
+        let moved = Redirect::first_moved(&open);
+        let map = self.map_after(moved.as_ref()).await?;
         let mut groups: Vec<Group> = Vec::new();
         for (index, redirect) in open {
-            let (shard, asking) = match redirect {
-                Some(Redirect::Ask(to)) => (self.member(&to), true),
-                _ => {
-                    let slot = slot_of(key_of(&commands[index]).unwrap_or(common.as_bytes()));
-                    match map.owner(slot) {
-                        Some((_, shard)) => (Arc::clone(shard), false),
-                        None => {
-                            self.look_soon();
-                            results[index] = Some(Err(as_error(&LinkError::NoOwner(slot))));
-                            continue;
-                        }
-                    }
-                }
+            let slot = slot_of(key_of(&commands[index]).unwrap_or(common.as_bytes()));
+            let addressee = self.addressee(&map, slot, redirect.as_ref());
+            let Some((shard, asking)) = addressee else {
+                self.look_soon();
+                results[index] = Some(Err(as_error(&LinkError::NoOwner(slot))));
+                continue;
             };
             let same = |group: &&mut Group| group.is_at(&shard) && group.asking == asking;
             match groups.iter_mut().find(same) {

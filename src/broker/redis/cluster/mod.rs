@@ -38,6 +38,9 @@ const REST: Duration = Duration::from_millis(100);
 /// How long one member may take to tell the map.
 const LIMIT: Duration = Duration::from_millis(500);
 
+/// How often a command is sent somewhere else before it is given up: a slot moves once at a time.
+pub(super) const MAX_HOPS: usize = 4;
+
 /// The members of a Cluster and which slots they have.
 #[derive(Debug)]
 pub struct Cluster {
@@ -93,6 +96,35 @@ impl Cluster {
         } else {
             Ok(map)
         }
+    }
+
+    /// Returns the map by which commands go on, read anew from the member that has got a slot if one has moved.
+    ///
+    /// # Errors
+    /// Why no member tells it.
+    pub(super) async fn map_after(
+        &self,
+        moved: Option<&ServerAddress>,
+    ) -> Result<Arc<Map>, LinkError> {
+        if moved.is_some() {
+            self.read_map(moved).await
+        } else {
+            self.known_map().await
+        }
+    }
+
+    /// Returns who gets a command for a slot, and whether it needs an ASKING before; `None` if nobody has the slot.
+    pub(super) fn addressee(
+        &self,
+        map: &Map,
+        slot: u16,
+        redirect: Option<&Redirect>,
+    ) -> Option<(Arc<Shard>, bool)> {
+        if let Some(Redirect::Ask(to)) = redirect {
+            return Some((self.member(to), true));
+        }
+        let (_, shard) = map.owner(slot)?;
+        Some((Arc::clone(shard), false))
     }
 
     /// Returns the way to a member, which may have no slot (yet).

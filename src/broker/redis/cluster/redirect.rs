@@ -14,6 +14,14 @@ pub enum Redirect {
 }
 
 impl Redirect {
+    /// Returns where the first slot went that has moved, among things that may have been redirected.
+    pub(in super::super) fn first_moved<T>(open: &[(T, Option<Self>)]) -> Option<ServerAddress> {
+        open.iter().find_map(|(_, redirect)| match redirect {
+            Some(Self::Moved(to)) => Some(to.clone()),
+            _ => None,
+        })
+    }
+
     /// Reads an error that `asked` answered with; `None` if it is none of these.
     #[must_use]
     pub fn of(error: &RedisError, asked: &ServerAddress) -> Option<Self> {

@@ -15,7 +15,7 @@ use super::super::fault::LinkError;
 use super::super::keys::Keys;
 use super::super::link::Link;
 use super::super::script::{self, Script};
-use super::millis;
+use crate::protocol::millis;
 
 /// How long a look at Redis may take: who asks on behalf of another node is waited for.
 const LIMIT: Duration = Duration::from_secs(1);

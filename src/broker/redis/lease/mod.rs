@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::super::FleetNode;
 use super::fault::LinkError;
 use super::link::Link;
+use crate::protocol::millis;
 use crate::telemetry::Metrics;
 
 pub(super) use self::fleet::{fleet, listed};
@@ -233,9 +234,4 @@ impl Lease {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Returns a duration as Redis takes it.
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use redis::Value;
 
 use super::super::fault::LinkError;
-use super::super::lease::{LeaseId, leases, listed, millis};
+use super::super::lease::{LeaseId, leases, listed};
 use super::super::script::{self, Script};
 use super::{BIG_ROOM, COMMON, LIMIT, LONG_LIST, Presence};
-use crate::protocol::RoomName;
+use crate::protocol::{RoomName, millis};
 
 /// Longest time between two looks for ended leases.
 const LOOK: Duration = Duration::from_secs(1);
@@ -93,7 +93,7 @@ impl Presence {
         let began = Instant::now();
         match self.walk_index(lease).await {
             Ok(Some((rooms, users))) => {
-                let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let duration_ms = millis(began.elapsed());
                 tracing::info!(
                     lease = lease.as_str(),
                     rooms,

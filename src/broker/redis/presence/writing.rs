@@ -11,11 +11,11 @@ use serde::Serialize;
 
 use super::super::super::PresenceChange;
 use super::super::fault::LinkError;
-use super::super::lease::{LeaseId, millis};
+use super::super::lease::LeaseId;
 use super::super::script::{self, Call, Script};
 use super::changes::Batch;
 use super::{BIG_ROOM, COMMON, LONG_LIST, Presence};
-use crate::protocol::{RoomName, UserName};
+use crate::protocol::{RoomName, UserName, millis};
 
 /// Wait after a call without answer, beyond its time: more than the clock can err.
 pub(super) const MARGIN: Duration = Duration::from_millis(100);

@@ -295,6 +295,5 @@ impl Keeper {
 /// Spreads a wait over its second half, so that nodes cut at one moment do not come back at one moment.
 fn jittered(wait: Duration) -> Duration {
     let half = wait / 2;
-    let fraction = getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX));
-    half + half.mul_f64(fraction)
+    half + half.mul_f64(fastrand::f64())
 }

@@ -4,23 +4,12 @@ use std::collections::BTreeSet;
 
 use redis::Value;
 
-use super::super::super::{Broker, Ephemeral, Event, FleetNode, Health, PresenceChange, Sink};
-use super::super::RedisBroker;
-use super::super::recorder::Recorder;
+use super::super::super::{Broker, Ephemeral, Event, Health, PresenceChange};
 use super::super::rights::{RIGHTS, acl_rule};
 use super::super::testing::eventually;
+use super::side::Side;
 use super::*;
-use crate::protocol::{NodeId, User, UserName};
-
-fn node(name: &str, options: &Options) -> (Arc<RedisBroker>, Arc<Recorder>) {
-    let node = FleetNode::new(NodeId::parse(name).unwrap());
-    let events = Arc::new(Recorder::default());
-    let sink: Arc<dyn Sink> = Arc::clone(&events) as Arc<dyn Sink>;
-    (
-        RedisBroker::start(options, node, sink, Arc::new(Metrics::new())).unwrap(),
-        events,
-    )
-}
+use crate::protocol::{User, UserName};
 
 fn user(name: &str) -> User {
     User {
@@ -30,38 +19,25 @@ fn user(name: &str) -> User {
     }
 }
 
-async fn publish(broker: &RedisBroker, text: &str) -> Result<Accepted, Refusal> {
-    let (sender, answer) = oneshot::channel();
-    broker.publish(Publish {
-        room: room(),
-        source: Source(1),
-        author: UserId::parse("ann").unwrap(),
-        key: Key::parse(text).unwrap(),
-        hash: 1,
-        m: Bytes::from(text.to_owned()),
-        arrived: Instant::now(),
-        reply: Reply::new(move |result| drop(sender.send(result))),
-    });
-    super::answer(answer).await
-}
-
 /// Lets two nodes do everything that nodes do.
 async fn live(options: &Options, server: &RedisServer) {
-    let ((first, first_events), (second, second_events)) =
-        (node("first", options), node("second", options));
-    for (broker, events) in [(&first, &first_events), (&second, &second_events)] {
-        events.expect_up().await;
-        assert_eq!(*broker.health().borrow(), Health::Up);
-        broker.subscribe(room(), 1);
-        events.expect_subscribed(&room(), 1).await;
+    let (one, other) = (
+        Side::begin("first", options),
+        Side::begin("second", options),
+    );
+    for side in [&one, &other] {
+        side.seen.expect_up().await;
+        assert_eq!(*side.broker.health().borrow(), Health::Up);
+        side.join(&room()).await;
     }
-    let accepted = publish(&first, "hello").await.unwrap();
-    for events in [&first_events, &second_events] {
-        eventually("the entry is there", || events.seqs(&room()) == [1]).await;
+    let (first, second) = (&one.broker, &other.broker);
+    let accepted = one.send(&room(), "hello").await.unwrap();
+    for side in [&one, &other] {
+        eventually("the entry is there", || side.seen.seqs(&room()) == [1]).await;
     }
     first.delivered(&room(), Some(&Position::new(accepted.epoch.clone(), 1)));
     server.run(&["DEL", "madang:{lobby}:meta"]);
-    let next = publish(&second, "again").await.unwrap();
+    let next = other.send(&room(), "again").await.unwrap();
     assert_eq!(next.seq, 2);
     assert_eq!(
         second
@@ -74,7 +50,8 @@ async fn live(options: &Options, server: &RedisServer) {
     );
     assert!(first.now_ms().abs_diff(next.at) < 5000);
     first.ephemeral(&room(), Ephemeral::Typing { user: user("ann") });
-    second_events
+    other
+        .seen
         .expect("typing", |event| matches!(event, Event::Ephemeral { .. }))
         .await;
     first.presence(
@@ -89,7 +66,7 @@ async fn live(options: &Options, server: &RedisServer) {
         matches!(event, Event::Ephemeral { ephemeral: Ephemeral::Presence { joined, .. }, .. }
         if joined.contains(&user("ann")))
     };
-    second_events.expect("ann is here", here).await;
+    other.seen.expect("ann is here", here).await;
     assert_eq!(
         second.roster(room(), None, 10).await.unwrap().members,
         [user("ann")]
@@ -97,7 +74,8 @@ async fn live(options: &Options, server: &RedisServer) {
     assert_eq!(second.fleet().await.unwrap().len(), 2);
     let key = Bytes::from_static(b"key");
     assert_eq!(first.identity_key(key.clone()).await.unwrap(), key);
-    second_events
+    other
+        .seen
         .expect_probed(&room(), &Position::new(next.epoch, 2))
         .await;
     first.unsubscribe(room(), 1);
@@ -108,14 +86,12 @@ async fn live(options: &Options, server: &RedisServer) {
     })
     .await;
     first.stop().await;
-    assert_eq!(publish(&first, "late").await, Err(Refusal::Unavailable));
+    assert_eq!(one.send(&room(), "late").await, Err(Refusal::Unavailable));
     let gone = |event: &Event| {
         matches!(event, Event::Ephemeral { ephemeral: Ephemeral::Presence { left, .. }, .. }
         if left.contains(&user("ann").id))
     };
-    second_events
-        .expect("ann is gone with her node", gone)
-        .await;
+    other.seen.expect("ann is gone with her node", gone).await;
     second.stop().await;
 }
 
