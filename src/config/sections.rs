@@ -106,6 +106,9 @@ settings! {
         outbox_frames: usize = "1024", Count(16, 1_000_000);
         /// Bytes that wait for one session, at most.
         outbox_bytes: usize = "1MiB", Bytes(64 * KIB, GIB);
+        /// A room's messages leave the node at most this often: what comes in between leaves together,
+        /// in one write for each session. The first after a pause leaves at once. 0 = each by itself.
+        fanout_interval: Duration = "1ms", Span(0, 100);
         /// Size of a frame that a node takes, at most.
         frame_bytes: usize = "64KiB", Bytes(4 * KIB, 16 * MIB);
         /// Code points in the text of a message, at most.

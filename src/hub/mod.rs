@@ -131,6 +131,8 @@ pub struct Timing {
     pub debounce: Duration,
     /// How long a join may wait. Setting `limits.send_timeout`.
     pub join_timeout: Duration,
+    /// Least time between two writes of a room to its members. Setting `limits.fanout_interval`.
+    pub fanout_interval: Duration,
 }
 
 /// The way into the shards.

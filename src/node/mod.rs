@@ -116,6 +116,7 @@ impl Node {
         let timing = Timing {
             debounce: settings.fleet.debounce,
             join_timeout: settings.limits.send_timeout,
+            fanout_interval: settings.limits.fanout_interval,
         };
         let admission: Arc<dyn Admission> =
             Arc::new(Resumes::new(settings.limits.resumes_per_second));

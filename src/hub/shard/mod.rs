@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use prometheus::local::LocalHistogram;
 use tokio::runtime::Handle;
+use tokio::task::yield_now;
 
 use super::room::Room;
 use super::{Admission, Command, Exit, Timing, lines};
@@ -34,7 +35,7 @@ const RETRY_AFTER_MS: u64 = 1000;
 /// Writes of one turn that a shard makes itself while others could: beyond it the sessions' own tasks write, on all cores.
 const WRITES: usize = 256;
 /// Writes that are observed at one time.
-const WRITES_AT_ONCE: u8 = 16;
+const WRITES_AT_ONCE: usize = 16;
 
 /// What the broker answered.
 #[derive(Debug)]
@@ -56,6 +57,10 @@ enum Done {
 #[derive(Debug)]
 struct Slot {
     room: Room,
+    /// When its members were last written to; `None` is long ago.
+    written_at: Option<Instant>,
+    /// Whether it is among those whose members are to be written to.
+    is_listed: bool,
     generation: u64,
     deserted_at: Option<Instant>,
     is_counted: bool,
@@ -103,8 +108,9 @@ impl Shard {
         let mut events = Vec::with_capacity(BATCH);
         let is_alone = Handle::current().metrics().num_workers() == 1;
         let most = if is_alone { usize::MAX } else { WRITES };
+        let mut write_at = None;
         loop {
-            let next = self.agenda.next();
+            let next = [self.agenda.next(), write_at];
             tokio::select! {
                 Some(event) = exit.changes.recv() => self.event(event),
                 taken = exit.events.recv_many(&mut events, BATCH) => {
@@ -115,32 +121,55 @@ impl Shard {
                 }
                 Some((room, command)) = exit.commands.recv() => self.command(&room, command),
                 Some(done) = self.waiting.next() => self.done(done),
-                () = sleep_until(next) => self.due(),
+                () = sleep_until(next.into_iter().flatten().min()) => self.due(),
             }
-            self.write(most);
+            if !self.unwritten.is_empty() {
+                // What has come meanwhile, such as the answer to who sent the message, leaves in the same write.
+                yield_now().await;
+                while events.len() < BATCH
+                    && let Ok(event) = exit.events.try_recv()
+                {
+                    events.push(event);
+                }
+                events.drain(..).for_each(|event| self.event(event));
+                write_at = self.write(most);
+            }
         }
     }
 
-    /// Writes what the turn has brought: once for each session, whatever number of events it was.
-    fn write(&mut self, mut writes: usize) {
-        if self.unwritten.is_empty() {
-            return;
-        }
-        let (mut now_ms, mut observed) = (0, 0);
-        for name in self.unwritten.drain(..) {
-            let Some(slot) = self.rooms.get_mut(&name) else {
-                continue;
+    /// Writes what the turn has brought: once for each session, whatever number of events it was. Returns when to come
+    /// for rooms whose members were written to a moment ago.
+    fn write(&mut self, mut writes: usize) -> Option<Instant> {
+        let now = now();
+        let (mut now_ms, mut observed, mut next) = (0, 0, None::<Instant>);
+        let Self {
+            rooms,
+            broker,
+            latency,
+            ..
+        } = self;
+        self.unwritten.retain(|name| {
+            let Some(slot) = rooms.get_mut(name) else {
+                return false;
             };
+            let not_before = slot.written_at.map(|at| at + self.timing.fanout_interval);
+            if let Some(at) = not_before.filter(|at| *at > now) {
+                next = Some(next.map_or(at, |next| next.min(at)));
+                return true;
+            }
+            (slot.written_at, slot.is_listed) = (Some(now), false);
             slot.room.write(&mut writes, |at| {
                 if observed % WRITES_AT_ONCE == 0 {
-                    now_ms = self.broker.now_ms();
+                    now_ms = broker.now_ms();
                 }
-                observed = observed.wrapping_add(1);
+                observed += 1;
                 let waited = Duration::from_millis(now_ms.saturating_sub(at));
-                self.latency.observe(waited.as_secs_f64());
+                latency.observe(waited.as_secs_f64());
             });
-        }
-        self.latency.flush();
+            false
+        });
+        latency.flush();
+        next
     }
 
     fn command(&mut self, name: &RoomName, command: Command) {
@@ -398,6 +427,8 @@ impl Shard {
             self.broker.subscribe(name.clone(), self.generations);
             Slot {
                 room: Room::new(name.clone(), self.metrics.clone()),
+                written_at: None,
+                is_listed: false,
                 generation: self.generations,
                 deserted_at: None,
                 is_counted: false,
@@ -441,7 +472,7 @@ impl Shard {
         if let Some(position) = slot.room.take_delivered() {
             self.broker.delivered(name, Some(position));
         }
-        if slot.room.is_unwritten() && self.unwritten.last() != Some(name) {
+        if slot.room.is_unwritten() && !std::mem::replace(&mut slot.is_listed, true) {
             self.unwritten.push(name.clone());
         }
         let generation = slot.generation;
