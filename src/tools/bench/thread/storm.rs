@@ -29,7 +29,7 @@ impl Thread {
             if self.sessions[index].seq.is_some() {
                 cut.push(index);
             } else {
-                self.sessions[index].is_given_up = true;
+                self.leave(index);
                 let why = "it had no position: the server keeps no history";
                 count(&mut self.record.resumes.refused_without_hint, why);
                 Status::add(&self.status.closed, 1);
