@@ -2,7 +2,9 @@
 //!
 //! Nothing is shared while it runs but a few counts, so nothing is locked.
 
+mod agenda;
 mod hearing;
+mod joining;
 mod opening;
 mod orders;
 mod sending;
@@ -14,7 +16,7 @@ use std::io::{self, ErrorKind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -24,6 +26,7 @@ use super::pace::{Pace, Timer};
 use super::plan::{Plan, Traffic};
 use super::record::{Record, count};
 use super::session::{Session, State};
+use agenda::Action;
 pub(super) use orders::{Order, Status};
 
 const TIMER: Token = Token(usize::MAX);
@@ -32,20 +35,6 @@ const WAKER: Token = Token(usize::MAX - 1);
 const EVENTS: usize = 256;
 /// What one read takes.
 const READ: usize = 64 * 1024;
-
-/// What is to be done at some time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Action {
-    Open(u32),
-    /// Asks again to be let in, in this attempt.
-    Join(u32, u32),
-    /// Gives this attempt up, unless it has led to something.
-    Expire(u32, u32),
-    /// Sends one more message, where so many are kept under way.
-    Send(u32),
-    /// Lets the slow stop reading.
-    Pause,
-}
 
 /// A room of the thread.
 #[derive(Debug)]
@@ -162,10 +151,15 @@ impl Thread {
         let mut events = Events::with_capacity(EVENTS);
         while !self.is_over {
             self.tick();
-            if let Some(wake) = self.next_wake() {
-                self.timer.set(self.clock, wake)?;
-            }
-            match self.poll.poll(&mut events, None) {
+            let wait = match self.next_wake() {
+                Some(wake) if wake <= self.clock => Some(Duration::ZERO),
+                Some(wake) => {
+                    self.timer.set(self.clock, wake)?;
+                    None
+                }
+                None => None,
+            };
+            match self.poll.poll(&mut events, wait) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
             }
@@ -204,46 +198,6 @@ impl Thread {
         self.clock = u64::try_from(self.began.elapsed().as_nanos()).expect("a run is no century");
     }
 
-    /// Returns when the next thing is to be done.
-    fn next_wake(&self) -> Option<u64> {
-        let agenda = self.agenda.peek().map(|Reverse((at, _))| *at);
-        match (agenda, self.next_due()) {
-            (Some(agenda), Some(due)) => Some(agenda.min(due)),
-            (agenda, due) => agenda.or(due),
-        }
-    }
-
-    /// Does all that is due.
-    fn act(&mut self) {
-        while let Some(wake) = self.next_wake()
-            && wake <= self.clock
-        {
-            if self.next_due() == Some(wake) {
-                self.send_due();
-            } else if let Some(Reverse((_, action))) = self.agenda.pop() {
-                match action {
-                    Action::Open(index) => self.open(index as usize, wake),
-                    Action::Join(index, attempt) => {
-                        let session = &self.sessions[index as usize];
-                        if session.attempt == attempt && session.state == State::Joining {
-                            self.join(index as usize);
-                        }
-                    }
-                    Action::Expire(index, attempt) => {
-                        let session = &self.sessions[index as usize];
-                        let is_open = matches!(session.state, State::Live | State::Away);
-                        if session.attempt == attempt && !is_open {
-                            self.end(index as usize, "no answer in time".to_owned());
-                        }
-                    }
-                    Action::Send(index) => self.send_in_window(index as usize),
-                    Action::Pause => self.pause(true),
-                }
-            }
-            self.tick();
-        }
-    }
-
     /// Notes that a session has ended, and why.
     fn end(&mut self, index: usize, why: String) {
         let session = &mut self.sessions[index];
@@ -256,15 +210,13 @@ impl Thread {
         let (is_slow, is_returning) = (session.is_slow, session.is_returning);
         self.not_ready(index);
         self.give_up_answers(room, member);
-        if is_returning || self.is_storm {
+        if self.is_storm {
+            self.record.resumes.whole -= u64::from(!is_returning);
             count(&mut self.record.resumes.refused_without_hint, why);
             self.return_later(index);
             return;
         }
-        for due in self.rooms[room].ledger.leave(member) {
-            self.owed -= 1;
-            self.record.expected -= u64::from(self.is_measured(due));
-        }
+        self.leave(index);
         if was != State::Live {
             count(&mut self.record.failed, why);
             Status::add(&self.status.failed, 1);
@@ -274,6 +226,17 @@ impl Thread {
         } else {
             count(&mut self.record.closed, why);
             Status::add(&self.status.closed, 1);
+        }
+    }
+
+    /// Notes that a session does not come back: nothing is expected of it any more.
+    fn leave(&mut self, index: usize) {
+        let session = &mut self.sessions[index];
+        session.is_given_up = true;
+        let (room, member) = (session.room as usize, session.member);
+        for due in self.rooms[room].ledger.leave(member) {
+            self.owed -= 1;
+            self.record.expected -= u64::from(self.is_measured(due));
         }
     }
 }

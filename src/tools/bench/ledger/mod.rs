@@ -3,52 +3,26 @@
 //! The first member that shows a message at some place fixes the room's order there; all others must show the same.
 //! Messages that all have are forgotten.
 
+mod doubts;
+mod order;
+mod sender;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashSet, VecDeque};
 
-/// How often what all members have passed is dropped from the order: each time it is so long.
-const PRUNE: usize = 1024;
+use doubts::Doubts;
+use sender::{Answer, Sender, Sent};
 
 /// Names a message in its room: who sent it, and its number among those of its sender.
 type Id = (u32, u32);
-
-/// The answer to a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    None,
-    Accepted,
-    /// It is not expected anywhere, unless somebody has it.
-    Refused,
-}
-
-/// A message that was sent.
-#[derive(Clone, Copy, Debug)]
-struct Sent {
-    due: u64,
-    answer: Answer,
-    /// Members who must have it, and who do.
-    expected: u32,
-    shown: u32,
-    /// Its place in the room's order.
-    place: Option<u64>,
-}
-
-/// The messages of a sender, from the first that is not settled.
-#[derive(Debug, Default)]
-struct Sender {
-    first: u32,
-    messages: VecDeque<Sent>,
-    /// The number after the last one in the room's order.
-    next: u32,
-}
 
 #[derive(Debug)]
 struct Member {
     /// Where it is in the room's order.
     place: u64,
-    /// False for those who read too slowly to be waited for.
+    /// False for those who read too slowly to be waited for, and those who are gone; they are not judged either.
     counts: bool,
-    /// True for those who show nothing any more.
-    is_gone: bool,
 }
 
 /// See the [module](self).
@@ -62,6 +36,7 @@ pub(super) struct Ledger {
     order: VecDeque<Id>,
     /// What members passed over, and may yet show.
     passed: HashSet<(u32, Id)>,
+    doubts: Doubts,
     tally: Tally,
 }
 
@@ -117,13 +92,13 @@ impl Ledger {
                 .map(|_| Member {
                     place: 0,
                     counts: true,
-                    is_gone: false,
                 })
                 .collect(),
             counting: members,
             base: 0,
             order: VecDeque::new(),
             passed: HashSet::new(),
+            doubts: Doubts::default(),
             tally: Tally::default(),
         }
     }
@@ -141,7 +116,6 @@ impl Ledger {
     pub(super) fn leave(&mut self, member: u32) -> Vec<u64> {
         let counted = self.members[member as usize].counts;
         self.uncount(member);
-        self.members[member as usize].is_gone = true;
         if !counted {
             return Vec::new();
         }
@@ -221,31 +195,26 @@ impl Ledger {
     /// Notes that a member shows a message; `revived` is told how many deliveries are expected after all.
     pub(super) fn show(&mut self, member: u32, id: Id, revived: &mut u32) -> Shown {
         let (who, n) = id;
-        let counts = self.members[member as usize].counts;
         let Some(sender) = self.senders.get_mut(who as usize) else {
             self.tally.foreign += 1;
             return Shown::Bad;
         };
-        let Some(index) = n.checked_sub(sender.first) else {
-            // It was settled: everybody who counts has it.
-            if counts {
-                self.tally.doubled += 1;
-                return Shown::Bad;
-            }
+        if !self.members[member as usize].counts {
             return Shown::Uncounted;
+        }
+        let Some(index) = n.checked_sub(sender.first) else {
+            // It was settled: everybody has it.
+            self.tally.doubled += 1;
+            return Shown::Bad;
         };
         let Some(sent) = sender.messages.get_mut(index as usize) else {
             self.tally.foreign += 1;
             return Shown::Bad;
         };
         let place = sent.place;
-        let is_new = self.put(member, id, place);
-        if !is_new {
+        if !self.put(member, id, place) {
             self.tally.doubled += 1;
             return Shown::Bad;
-        }
-        if !counts {
-            return Shown::Uncounted;
         }
         let sender = &mut self.senders[who as usize];
         let sent = &mut sender.messages[index as usize];
@@ -259,87 +228,6 @@ impl Ledger {
             sender.forget();
         }
         Shown::New { lacking }
-    }
-
-    /// Moves a member over a message; returns false if it has shown it before.
-    fn put(&mut self, member: u32, id: Id, place: Option<u64>) -> bool {
-        let at = self.members[member as usize].place;
-        let end = self.base + self.order.len() as u64;
-        match place {
-            Some(place) if place == at => {}
-            Some(place) if place > at => {
-                for passed in at..place {
-                    let index = usize::try_from(passed - self.base).expect("it is in memory");
-                    self.passed.insert((member, self.order[index]));
-                }
-            }
-            Some(_) => {
-                if !self.passed.remove(&(member, id)) {
-                    return false;
-                }
-                self.tally.reordered += 1;
-                return true;
-            }
-            None if at == end => self.append(id),
-            None => {
-                self.insert(at, id);
-                self.members[member as usize].place = at + 1;
-                return true;
-            }
-        }
-        self.members[member as usize].place = place.unwrap_or(at) + 1;
-        true
-    }
-
-    /// Puts a message at the end of the room's order.
-    fn append(&mut self, (who, n): Id) {
-        let end = self.base + self.order.len() as u64;
-        self.order.push_back((who, n));
-        self.place((who, n), end);
-        if self.order.len() >= PRUNE && self.order.len().is_power_of_two() {
-            self.prune();
-        }
-    }
-
-    /// Puts a message where a member shows it, though others are past that: those have passed it.
-    fn insert(&mut self, at: u64, id: Id) {
-        let index = usize::try_from(at - self.base).expect("it is in memory");
-        self.order.insert(index, id);
-        for (member, state) in (0_u32..).zip(&mut self.members) {
-            if state.place > at {
-                state.place += 1;
-                self.passed.insert((member, id));
-            }
-        }
-        self.place(id, at);
-        for index in index + 1..self.order.len() {
-            let (who, n) = self.order[index];
-            let sender = &mut self.senders[who as usize];
-            if let Some(index) = n.checked_sub(sender.first) {
-                let place = &mut sender.messages[index as usize].place;
-                *place = place.map(|place| place + 1);
-            }
-        }
-    }
-
-    /// Gives a message its place, and compares it with the order of its sender.
-    fn place(&mut self, (who, n): Id, place: u64) {
-        let sender = &mut self.senders[who as usize];
-        if n < sender.next {
-            self.tally.reordered += 1;
-        }
-        sender.next = sender.next.max(n + 1);
-        let index = (n - sender.first) as usize;
-        sender.messages[index].place = Some(place);
-    }
-
-    fn prune(&mut self) {
-        let present = self.members.iter().filter(|member| !member.is_gone);
-        let passed = present.map(|member| member.place).min();
-        let Some(passed) = passed else { return };
-        let count = usize::try_from(passed.saturating_sub(self.base)).unwrap_or(0);
-        self.order.drain(..count.min(self.order.len()));
-        self.base = self.base.max(passed);
     }
 
     /// Returns what was found wrong so far, and what is lost if nothing more comes.
@@ -359,26 +247,5 @@ impl Ledger {
             }
         }
         tally
-    }
-}
-
-impl Sender {
-    /// Drops what is settled.
-    fn forget(&mut self) {
-        while let Some(first) = self.messages.front() {
-            let is_settled = match first.answer {
-                Answer::None => false,
-                Answer::Accepted => first.shown >= first.expected,
-                // Its effect may yet be seen, so it is kept until something later is settled.
-                Answer::Refused => self.messages.get(1).is_some_and(|next| {
-                    next.answer == Answer::Accepted && next.shown >= next.expected
-                }),
-            };
-            if !is_settled {
-                return;
-            }
-            self.messages.pop_front();
-            self.first += 1;
-        }
     }
 }
