@@ -23,7 +23,7 @@ class Cell:
     # Further options of `madang bench`.
     options: tuple[str, ...] = ()
     # Phases, in seconds; no `measured` means what the run was told.
-    settle: float = 1
+    settle: float = 0.5
     warmup: float = 3
     measured: float | None = None
     # Seconds that the phases named in `options` take on top.
@@ -59,12 +59,12 @@ class Cell:
 
 
 def _idle(ramp: int, *options: str, rate: int = 0, **more: object) -> Cell:
-    return Cell("idle", "8,000 sessions at rest", 800, 10, rate, ramp=ramp, options=("--hold", "8s", *options), **more)
+    return Cell("idle", "8,000 sessions at rest", 800, 10, rate, ramp=ramp, options=("--hold", "6s", *options), **more)
 
 
 # The same for all servers. The ramps are what the slowest of them takes.
 PEER_CELLS = [
-    _idle(1250, warmup=0, measured=1, more=8, rounds=3),
+    _idle(1250, warmup=0, measured=1, more=6, rounds=3),
     Cell("rooms", "100 rooms × 10, 2,000 messages/s", 100, 10, 2000, aim=0.33),
     Cell("room", "1 room × 1,000, 20 messages/s", 1, 1000, 20, aim=0.40),
     Cell("dense", "10 rooms × 10, 8,000 messages/s", 10, 10, 8000, ramp=200, aim=0.33),
@@ -72,7 +72,7 @@ PEER_CELLS = [
 
 OWN_CELLS = [
     # A burst of ten thousand deliveries per second, and what is left of it after ten seconds of silence.
-    _idle(2000, "--cool", "10s", rate=1000, measured=5, more=18),
+    _idle(2000, "--cool", "10s", rate=1000, measured=5, more=16),
     Cell("small-rooms", "1,000 rooms × 10, 1,000 messages/s", 1000, 10, 1000, ramp=2000),
     Cell("rooms", "100 rooms × 10, 2,000 messages/s", 100, 10, 2000),
     Cell("room", "1 room × 1,000, 20 messages/s", 1, 1000, 20),

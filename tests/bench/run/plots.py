@@ -80,7 +80,7 @@ def curves(title: str, lines: list[tuple[str, str, list[tuple[float, float]]]]) 
 
     Both axes are logarithmic: each step to the right is ten times rarer.
     """
-    height, left, right, top, bottom = 380, 60, 170, 40, 44
+    height, left, right, top, bottom = 390, 60, 170, 52, 44
     values = [value for _, _, points in lines for _, value in points if value > 0]
     low = math.floor(math.log10(min(values, default=0.1)))
     high = max(low + 1, math.ceil(math.log10(max(values, default=1))))

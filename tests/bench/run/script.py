@@ -44,16 +44,6 @@ def command(redis: Redis, connections: int, calls: int, words: list[str]) -> lis
     return ["redis-benchmark", *options, "-n", str(calls), "-r", "2000000000", "--csv", *words]
 
 
-def shown() -> str:
-    """Returns the command for readers."""
-    return (
-        f"redis-benchmark -P {PIPELINE} -c 1 -n 200000 -r 2000000000 EVALSHA <sha1 of the script> 4 "
-        "'madang:{bench}:log' 'madang:{bench}:meta' 'madang:{bench}:d0' 'madang:{bench}:d1' "
-        "<in an hour, ms> <master_replid> bench 'madang:{bench}' 1000 86400000 300000 1 bench 1 "
-        "16:0123456789abcdef__rand_int__ 0000000000000000 '<m with a text of 128 bytes>'"
-    )
-
-
 def measure(payload: int, calls: int = 200_000) -> dict:
     """Returns calls per second for each number of connections, the best of them, and Redis' own CPU for one call."""
     found = {"calls": calls, "per_second": {}}

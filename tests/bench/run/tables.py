@@ -17,10 +17,10 @@ def middle(spread: Spread | None, unit: str = "") -> str:
 
 
 def with_range(spread: Spread | None, unit: str = "") -> str:
-    """Returns the middle, and the least and the most if there is more than one."""
+    """Returns the middle, and the least and the most if they differ."""
     if not spread:
         return NONE
-    if spread.count == 1:
+    if spread.least == spread.most:
         return middle(spread, unit)
     return f"{brief(spread.middle)}{unit} ({brief(spread.least)} to {brief(spread.most)})"
 
