@@ -24,24 +24,40 @@ TARGETS = {"own": "make bench", "peers": "make bench-peers"}
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="what", required=True)
     for kind, rounds in (("own", 3), ("peers", 5)):
         cells, servers = whole(kind)
         command = commands.add_parser(kind)
         command.add_argument("--rounds", type=_at_least_one, default=rounds, help=f"how often, {rounds} unless told")
-        command.add_argument("--seconds", type=_at_least_one, default=10, help="measured phase of a run, 10 unless told")
-        command.add_argument("--cell", action="append", choices=[cell.name for cell in cells], metavar="NAME",
-                             help=f"only this cell, repeatable: {', '.join(cell.name for cell in cells)}")
-        command.add_argument("--server", action="append", choices=servers, metavar="NAME",
-                             help=f"only this server, repeatable: {', '.join(servers)}")
+        command.add_argument(
+            "--seconds", type=_at_least_one, default=10, help="measured phase of a run, 10 unless told"
+        )
+        command.add_argument(
+            "--cell",
+            action="append",
+            choices=[cell.name for cell in cells],
+            metavar="NAME",
+            help=f"only this cell, repeatable: {', '.join(cell.name for cell in cells)}",
+        )
+        command.add_argument(
+            "--server",
+            action="append",
+            choices=servers,
+            metavar="NAME",
+            help=f"only this server, repeatable: {', '.join(servers)}",
+        )
         command.add_argument("--binary", help="measure this program instead of building one")
         command.add_argument("--out", type=Path, default=BUILT / f"{kind}.json", help="where to keep what was found")
         command.add_argument("--no-write", action="store_true", help="leave docs/performance.md alone")
     command = commands.add_parser("report")
     command.add_argument("file", help="what --out wrote")
     command = commands.add_parser("smoke")
-    command.add_argument("--binary", default=str(TARGET / "debug/madang"), help="the program that `make test` builds, unless told")
+    command.add_argument(
+        "--binary", default=str(TARGET / "debug/madang"), help="the program that `make test` builds, unless told"
+    )
     return parser.parse_args()
 
 

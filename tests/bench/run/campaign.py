@@ -20,19 +20,34 @@ from stage import Generator, clean, madang_for, measure
 class Campaign:
     """Everything that is measured in one go, and what it found so far."""
 
-    def __init__(self, kind: str, binary: str, cells: list[Cell], servers: list[Server], count: int, seconds: float, command: str) -> None:
-        self.binary, self.cells, self.servers = binary, {cell.name: cell for cell in cells}, {server.name: server for server in servers}
+    def __init__(
+        self, kind: str, binary: str, cells: list[Cell], servers: list[Server], count: int, seconds: float, command: str
+    ) -> None:
+        self.binary, self.cells, self.servers = (
+            binary,
+            {cell.name: cell for cell in cells},
+            {server.name: server for server in servers},
+        )
         self.generator = Generator(binary)
         self.found: dict = {
-            "kind": kind, "command": command, "rounds": count, "seconds": seconds,
-            "machine": machine.describe(), "versions": machine.versions(binary, list(self.servers)),
+            "kind": kind,
+            "command": command,
+            "rounds": count,
+            "seconds": seconds,
+            "machine": machine.describe(),
+            "versions": machine.versions(binary, list(self.servers)),
             "servers": [{"name": server.name, "title": server.title, "notes": server.notes} for server in servers],
-            "floors": [], "runs": [],
+            "floors": [],
+            "runs": [],
         }
 
     def do(self, out: Path, extras: bool) -> dict:
         """Measures all of it; `extras` asks for what is no cell as well. Returns what was found, and keeps it in `out`."""
-        plan = list(rounds.plan([(cell.name, cell.rounds) for cell in self.cells.values()], list(self.servers), self.found["rounds"]))
+        plan = list(
+            rounds.plan(
+                [(cell.name, cell.rounds) for cell in self.cells.values()], list(self.servers), self.found["rounds"]
+            )
+        )
         say(f"{len(plan)} runs, about {self.minutes(plan):.0f} minutes without repeats")
         self.found["floors"].append(floor.measure())
         for place, (number, cell, server) in enumerate(plan, 1):

@@ -79,17 +79,41 @@ OWN_CELLS = [
     Cell("big-room", "1 room × 5,000, 4 messages/s", 1, 5000, 4, ramp=2000),
     Cell("dense", "10 rooms × 10, 8,000 messages/s", 10, 10, 8000, ramp=200),
     *(
-        Cell(f"payload-{payload}", f"100 rooms × 10, 1,000 messages/s of {title}", 100, 10, 1000, payload=payload,
-             settings={"MADANG_LIMITS__TEXT": "10000"})
+        Cell(
+            f"payload-{payload}",
+            f"100 rooms × 10, 1,000 messages/s of {title}",
+            100,
+            10,
+            1000,
+            payload=payload,
+            settings={"MADANG_LIMITS__TEXT": "10000"},
+        )
         # The stamp of the generator needs more than 16 bytes.
         for payload, title in [(48, "48 B"), (128, "128 B"), (1024, "1 KiB"), (8192, "8 KiB")]
     ),
     Cell("one-node", "100 rooms × 10 on one node, 1,000 messages/s", 100, 10, 1000),
     Cell("two-nodes", "the same, members alternating over two nodes", 100, 10, 1000, nodes=2),
-    Cell("storm", "10,000 sessions cut and back within 10 s, 200 messages/s", 1000, 10, 200, ramp=2000,
-         measured=5, options=("--storm", "10s"), more=15),
-    Cell("slow", "1,000 rooms × 10, 1,000 messages/s, 1 % do not read", 1000, 10, 1000, ramp=2000,
-         options=("--slow", "1"), more=3),
+    Cell(
+        "storm",
+        "10,000 sessions cut and back within 10 s, 200 messages/s",
+        1000,
+        10,
+        200,
+        ramp=2000,
+        measured=5,
+        options=("--storm", "10s"),
+        more=15,
+    ),
+    Cell(
+        "slow",
+        "1,000 rooms × 10, 1,000 messages/s, 1 % do not read",
+        1000,
+        10,
+        1000,
+        ramp=2000,
+        options=("--slow", "1"),
+        more=3,
+    ),
 ]
 
 # Seconds instead of minutes, of every kind: proves that the machinery works, and no more.

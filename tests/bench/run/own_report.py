@@ -2,7 +2,21 @@
 
 import figures
 from cells import OWN_CELLS
-from figures import AFTER_KIB, CPU_PER_DELIVERY, IDLE_KIB, P50, P99, P999, SERVER_PERCENT, Run, at, of_servers, over_rounds, spread, valid
+from figures import (
+    AFTER_KIB,
+    CPU_PER_DELIVERY,
+    IDLE_KIB,
+    P50,
+    P99,
+    P999,
+    SERVER_PERCENT,
+    Run,
+    at,
+    of_servers,
+    over_rounds,
+    spread,
+    valid,
+)
 from plots import COLORS, brief, curves
 from tables import NONE, about, middle, table, void_section, with_range
 
@@ -53,7 +67,11 @@ def _of(runs: list[Run], cell: str, figure: figures.Figure) -> figures.Spread | 
 
 def _cells(runs: list[Run]) -> list[str]:
     shown = [
-        (CPU_PER_DELIVERY, with_range), (P50, middle), (P99, middle), (P999, middle), (SERVER_PERCENT, middle),
+        (CPU_PER_DELIVERY, with_range),
+        (P50, middle),
+        (P99, middle),
+        (P999, middle),
+        (SERVER_PERCENT, middle),
         (at("deliveries", "frames_per_read"), middle),
     ]
     rows = [[title, *(show(_of(runs, name, figure)) for figure, show in shown)] for name, title in TITLES.items()]
@@ -62,7 +80,10 @@ def _cells(runs: list[Run]) -> list[str]:
 
 
 def _memory(runs: list[Run]) -> list[str]:
-    figures_of = [("at rest", IDLE_KIB, "4 at most"), ("ten seconds after a burst of 10,000 deliveries/s", AFTER_KIB, "6 at most")]
+    figures_of = [
+        ("at rest", IDLE_KIB, "4 at most"),
+        ("ten seconds after a burst of 10,000 deliveries/s", AFTER_KIB, "6 at most"),
+    ]
     rows = [[name, with_range(_of(runs, "idle", figure)), aim] for name, figure, aim in figures_of]
     return table(["8,000 sessions, each in a room of ten", "KiB for each session", "aim"], rows)
 
@@ -101,8 +122,14 @@ def _storm(runs: list[Run]) -> list[str]:
 
 
 def _slow(runs: list[Run]) -> list[str]:
-    rows = [[TITLES[cell], *(with_range(_of(runs, cell, figure)) for figure in (P50, P99)),
-             middle(_of(runs, cell, lambda run: (PEAK_KIB(run) or 0) / 1024 or None))] for cell in ("small-rooms", "slow")]
+    rows = [
+        [
+            TITLES[cell],
+            *(with_range(_of(runs, cell, figure)) for figure in (P50, P99)),
+            middle(_of(runs, cell, lambda run: (PEAK_KIB(run) or 0) / 1024 or None)),
+        ]
+        for cell in ("small-rooms", "slow")
+    ]
     text = "What the others feel of it: latency of those who read, and the most memory that the node had."
     return [text, "", *table(["", "p50, ms", "p99, ms", "peak, MiB"], rows)]
 

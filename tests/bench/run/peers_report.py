@@ -2,7 +2,18 @@
 
 import figures
 from cells import PEER_CELLS
-from figures import CPU_PER_DELIVERY, IDLE_KIB, P50, P99, REDIS_PER_MESSAGE, Run, Spread, over_rounds, ratios, ratios_to_best
+from figures import (
+    CPU_PER_DELIVERY,
+    IDLE_KIB,
+    P50,
+    P99,
+    REDIS_PER_MESSAGE,
+    Run,
+    Spread,
+    over_rounds,
+    ratios,
+    ratios_to_best,
+)
 from plots import COLORS, Bar, bars, brief, curves
 from servers import REFERENCE
 from tables import NONE, about, middle, table, void_section, with_range
@@ -54,7 +65,10 @@ def markdown(run: dict) -> list[str]:
         "",
         *_load(runs, titles),
         "",
-        *void_section(runs + [{**each, "cell": "publish", "server": "madang", "attempt": 0} for each in run.get("publish", [])], titles),
+        *void_section(
+            runs + [{**each, "cell": "publish", "server": "madang", "attempt": 0} for each in run.get("publish", [])],
+            titles,
+        ),
     ]
 
 
@@ -87,8 +101,12 @@ def _to_best(runs: list[Run], names: list[str]) -> list[str]:
         spreads = (ratios_to_best(runs, cell.name, "madang", others, figure) for figure in (P50, P99))
         rows.append([cell.title, *(with_range(spread) for spread in spreads)])
     aim = ["*aim*", "1.2 at most", "1.2 at most"]
-    return ["What madang takes, divided by the best of the peers in the same round:", "",
-            *table(["", "p50", "p99"], [*rows, aim]), ""]
+    return [
+        "What madang takes, divided by the best of the peers in the same round:",
+        "",
+        *table(["", "p50", "p99"], [*rows, aim]),
+        "",
+    ]
 
 
 def _memory(runs: list[Run], titles: dict[str, str]) -> list[str]:
@@ -122,12 +140,22 @@ def _publish(rounds: list[dict]) -> list[str]:
         *table(
             ["", "median and range", "aim"],
             [
-                ["`redis-benchmark`, the publish script pipelined 64 deep, calls/s", with_range(over("redis", "best")), ""],
-                ["a node, 1,000 sessions with one message under way each, messages/s",
-                 with_range(over("full", "messages", "per_second")), ""],
+                [
+                    "`redis-benchmark`, the publish script pipelined 64 deep, calls/s",
+                    with_range(over("redis", "best")),
+                    "",
+                ],
+                [
+                    "a node, 1,000 sessions with one message under way each, messages/s",
+                    with_range(over("full", "messages", "per_second")),
+                    "",
+                ],
                 ["share", with_range(share), "0.6 at least"],
-                ["p99 until accepted, at half that rate", with_range(over("half", "messages", "accept_ms", "p99"), " ms"),
-                 "10 ms at most"],
+                [
+                    "p99 until accepted, at half that rate",
+                    with_range(over("half", "messages", "accept_ms", "p99"), " ms"),
+                    "10 ms at most",
+                ],
             ],
         ),
         "",
@@ -142,8 +170,10 @@ def _dig(found: dict, path: tuple[str, ...]) -> float | None:
 
 def _load(runs: list[Run], titles: dict[str, str]) -> list[str]:
     def one(cell: str, name: str) -> str:
-        parts = [over_rounds(runs, cell, name, figure) for figure in
-                 (figures.SERVER_PERCENT, figures.GENERATOR_PERCENT, figures.REDIS_PERCENT)]
+        parts = [
+            over_rounds(runs, cell, name, figure)
+            for figure in (figures.SERVER_PERCENT, figures.GENERATOR_PERCENT, figures.REDIS_PERCENT)
+        ]
         return " / ".join(f"{part.middle:.0f}" if part else NONE for part in parts)
 
     rows = [[title, *(one(cell.name, name) for cell in LOADED)] for name, title in titles.items()]

@@ -65,7 +65,9 @@ def bars(title: str, unit: str, groups: list[tuple[str, list[Bar]]]) -> str:
             middle = y + row / 2
             width = bar.spread.middle * scale
             parts.append(_text(left - 8, middle + 4, bar.label, anchor="end"))
-            parts.append(f'<rect x="{left}" y="{y + 3}" width="{width:.1f}" height="{row - 6}" rx="2" fill="{bar.color}"/>')
+            parts.append(
+                f'<rect x="{left}" y="{y + 3}" width="{width:.1f}" height="{row - 6}" rx="2" fill="{bar.color}"/>'
+            )
             low, high = left + bar.spread.least * scale, left + bar.spread.most * scale
             parts.append(_line(low, middle, high, middle, "w"))
             parts += [_line(end, middle - 4, end, middle + 4, "w") for end in (low, high)]
@@ -99,7 +101,9 @@ def curves(title: str, lines: list[tuple[str, str, list[tuple[float, float]]]]) 
         x = x_of(quantile)
         parts += [_line(x, top, x, height - bottom, "g"), _text(x, height - bottom + 18, name, "s", "middle")]
     parts.append(_text(0, top - 8, "ms", "s"))
-    parts.append(_text((left + WIDTH - right) / 2, height - 6, "of the deliveries took this long at most", "s", "middle"))
+    parts.append(
+        _text((left + WIDTH - right) / 2, height - 6, "of the deliveries took this long at most", "s", "middle")
+    )
     # Labels are pushed apart from the lowest upwards, so that close curves keep names that can be read.
     free = float("inf")
     for name, color, points in sorted(lines, key=lambda line: line[2][-1][1] if line[2] else 0):

@@ -53,6 +53,12 @@ def measure(binary: str, sessions: int = SESSIONS, rooms_each: int = ROOMS_EACH,
         interval = _metric(node, "madang_broker_probe_interval_seconds")
         crowd.keep_alive(sessions_open)
     return {
-        "rooms": rooms, "core": OTHER_CORE, "probes_per_second": rate, "interval_s": interval,
-        "redis_empty_percent": empty, "redis_percent": full, "redis_cost_percent": full - empty, "node_percent": of_node,
+        "rooms": rooms,
+        "core": OTHER_CORE,
+        "probes_per_second": rate,
+        "interval_s": interval,
+        "redis_empty_percent": empty,
+        "redis_percent": full,
+        "redis_cost_percent": full - empty,
+        "node_percent": of_node,
     }

@@ -52,7 +52,9 @@ def measure(payload: int, calls: int = 200_000) -> dict:
             words = call(redis, payload, int(time.time() * 1000))
             before = redis.cpu_seconds()
             # Redis has its core for itself here.
-            answer = output_of(["taskset", "--cpu-list", SERVER_CORE, *command(redis, connections, calls, words)], timeout=300)
+            answer = output_of(
+                ["taskset", "--cpu-list", SERVER_CORE, *command(redis, connections, calls, words)], timeout=300
+            )
             cpu = redis.cpu_seconds() - before
             check(redis, calls)
         found["per_second"][str(connections)] = rate_of(answer)
@@ -75,4 +77,6 @@ def check(redis: Redis, calls: int) -> None:
     """Raises RuntimeError unless the calls did what a publish does; redis-benchmark counts refusals as well."""
     seq = int(redis.ask("HGET", "madang:{bench}:meta", "seq") or 0)
     if not 0.99 * calls <= seq <= calls + PIPELINE * max(CONNECTIONS):
-        raise RuntimeError(f"{calls} calls of the publish script made {seq} entries: its arguments are not these any more")
+        raise RuntimeError(
+            f"{calls} calls of the publish script made {seq} entries: its arguments are not these any more"
+        )

@@ -55,17 +55,29 @@ def main(binary: str) -> int:
     count.check("floor", lambda: floors.append(_floor()))
     servers = [Madang(binary).server(), *PEER_SERVERS]
     for server in servers:
-        count.check(f"server {server.name}", lambda server=server: runs["peers"].append(_sound(SMOKE_PEER_CELL, server, generator)))
+        count.check(
+            f"server {server.name}",
+            lambda server=server: runs["peers"].append(_sound(SMOKE_PEER_CELL, server, generator)),
+        )
     for cell in SMOKE_OWN_CELLS:
-        count.check(f"cell {cell.name}", lambda cell=cell: runs["own"].append(_sound(cell, madang_for(cell, binary), generator)))
+        count.check(
+            f"cell {cell.name}", lambda cell=cell: runs["own"].append(_sound(cell, madang_for(cell, binary), generator))
+        )
     extras: dict[str, object] = {}
     count.check("publish", lambda: extras.update(publish=[_publish(servers[0], generator)]))
     count.check("probe", lambda: extras.update(probe=_probe(binary)))
     for kind, found in runs.items():
         run = {
-            "kind": kind, "command": "make bench-smoke", "rounds": 1, "seconds": SMOKE_PEER_CELL.measured, "runs": found,
-            "machine": machine.describe(), "versions": machine.versions(binary, [server.name for server in servers]),
-            "servers": [{"name": server.name, "title": server.title} for server in servers], "floors": floors, **extras,
+            "kind": kind,
+            "command": "make bench-smoke",
+            "rounds": 1,
+            "seconds": SMOKE_PEER_CELL.measured,
+            "runs": found,
+            "machine": machine.describe(),
+            "versions": machine.versions(binary, [server.name for server in servers]),
+            "servers": [{"name": server.name, "title": server.title} for server in servers],
+            "floors": floors,
+            **extras,
         }
         count.check(f"report {kind}", lambda run=run: _report(run))
     clean()
@@ -93,14 +105,20 @@ def _sound(cell: Cell, server: Server, generator: Generator) -> Run:
     run = measure(cell, server, generator, cell.measured, 0, 0)
     assert run["result"], "; ".join(run["void"])
     assert not run["wrong"], "; ".join(run["wrong"])
-    for name, figure in (("ratio", at("deliveries", "ratio")), ("received", at("deliveries", "received")), ("CPU", CPU_PER_DELIVERY)):
+    for name, figure in (
+        ("ratio", at("deliveries", "ratio")),
+        ("received", at("deliveries", "received")),
+        ("CPU", CPU_PER_DELIVERY),
+    ):
         assert figure(run), f"no {name} in what madang bench wrote"
     assert at("deliveries", "ratio")(run) == 1, f"{at('deliveries', 'ratio')(run)} of the deliveries arrived"
     if cell.name == "idle":
         assert IDLE_KIB(run) is not None, "no memory at rest in what madang bench wrote"
     if cell.name == "storm":
         resume = run["result"]["resume"]
-        assert resume["whole"] == resume["sessions"] == cell.sessions, f"{resume['whole']} of {cell.sessions} came back whole"
+        assert resume["whole"] == resume["sessions"] == cell.sessions, (
+            f"{resume['whole']} of {cell.sessions} came back whole"
+        )
     # Noise of a machine that does other things is no fault of the machinery.
     return {**run, "void": []}
 

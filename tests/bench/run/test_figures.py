@@ -8,7 +8,12 @@ from figures import CPU_PER_DELIVERY, at, over_rounds, ratios, ratios_to_best, s
 def run(server, number, cpu, void=(), wrong=(), attempt=0, **result):
     processes = {"server": {"us_per_delivery": cpu}, "redis": {"us_per_delivery": 99.0}}
     return {
-        "cell": "rooms", "server": server, "round": number, "attempt": attempt, "void": list(void), "wrong": list(wrong),
+        "cell": "rooms",
+        "server": server,
+        "round": number,
+        "attempt": attempt,
+        "void": list(void),
+        "wrong": list(wrong),
         "result": {"processes": processes, **result},
     }
 
@@ -22,7 +27,14 @@ class Figures(unittest.TestCase):
         self.assertEqual((round(found.middle, 3), round(found.least, 3), round(found.most, 3)), (0.55, 0.5, 0.6))
 
     def test_void_and_wrong_rounds_do_not_count(self):
-        runs = [run("a", 0, 10), run("b", 0, 20, void=["late"]), run("a", 1, 10, wrong=["lost"]), run("b", 1, 20), run("a", 2, 8), run("b", 2, 20)]
+        runs = [
+            run("a", 0, 10),
+            run("b", 0, 20, void=["late"]),
+            run("a", 1, 10, wrong=["lost"]),
+            run("b", 1, 20),
+            run("a", 2, 8),
+            run("b", 2, 20),
+        ]
         self.assertEqual(ratios(runs, "rooms", "a", "b", CPU_PER_DELIVERY).values, (0.4,))
         self.assertEqual(over_rounds(runs, "rooms", "a", CPU_PER_DELIVERY).values, (10, 8))
 
@@ -43,19 +55,30 @@ class Figures(unittest.TestCase):
 
     def test_the_best_peer_is_that_of_the_round(self):
         p50 = at("latency_ms", "p50")
-        runs = [run(server, number, 1, latency_ms={"p50": value}) for server, values in
-                {"a": [2, 2], "b": [1, 8], "c": [4, 4]}.items() for number, value in enumerate(values)]
+        runs = [
+            run(server, number, 1, latency_ms={"p50": value})
+            for server, values in {"a": [2, 2], "b": [1, 8], "c": [4, 4]}.items()
+            for number, value in enumerate(values)
+        ]
         self.assertEqual(ratios_to_best(runs, "rooms", "a", ["b", "c"], p50).values, (2, 0.5))
 
     def test_a_round_without_one_of_the_peers_has_no_best_one(self):
         p50 = at("latency_ms", "p50")
-        runs = [run("a", 0, 1, latency_ms={"p50": 1}), run("b", 0, 1, latency_ms={"p50": 2}), run("c", 0, 1, void=["late"])]
+        runs = [
+            run("a", 0, 1, latency_ms={"p50": 1}),
+            run("b", 0, 1, latency_ms={"p50": 2}),
+            run("c", 0, 1, void=["late"]),
+        ]
         self.assertIsNone(ratios_to_best(runs, "rooms", "a", ["b", "c"], p50))
         self.assertEqual(ratios_to_best(runs, "rooms", "a", ["b"], p50).values, (0.5,))
 
     def test_nodes_add_up_and_redis_is_none(self):
         two = run("a", 0, 0)
-        two["result"]["processes"] = {"server-1": {"us_per_delivery": 3}, "server-2": {"us_per_delivery": 4}, "redis": {"us_per_delivery": 9}}
+        two["result"]["processes"] = {
+            "server-1": {"us_per_delivery": 3},
+            "server-2": {"us_per_delivery": 4},
+            "redis": {"us_per_delivery": 9},
+        }
         self.assertEqual(CPU_PER_DELIVERY(two), 7)
         two["result"]["processes"]["server-2"] = {}
         self.assertIsNone(CPU_PER_DELIVERY(two), "half of the nodes is not the whole")

@@ -21,17 +21,56 @@ QUANTILES = {"p50": 1.0, "p90": 2.0, "p99": 4.0, "p999": 8.0}
 
 
 def run_of(cell, server, number, cpu, **more):
-    result = {"processes": {"server": {"us_per_delivery": cpu, "percent_of_core": 20}, "redis": {"us_per_message": 30, "percent_of_core": 9}},
-              "latency_ms": QUANTILES, "memory": {"server": {"idle_per_session_kib": cpu}}, "generator": {"percent_of_core": 40}}
-    return {"cell": cell, "server": server, "round": number, "attempt": 0, "void": [], "wrong": [], "result": result, **more}
+    result = {
+        "processes": {
+            "server": {"us_per_delivery": cpu, "percent_of_core": 20},
+            "redis": {"us_per_message": 30, "percent_of_core": 9},
+        },
+        "latency_ms": QUANTILES,
+        "memory": {"server": {"idle_per_session_kib": cpu}},
+        "generator": {"percent_of_core": 40},
+    }
+    return {
+        "cell": cell,
+        "server": server,
+        "round": number,
+        "attempt": 0,
+        "void": [],
+        "wrong": [],
+        "result": result,
+        **more,
+    }
 
 
 def whole(kind, cells, servers, **more):
-    runs = [run_of(cell.name, server, number, cpu) for cell in cells for server, cpu in servers.items() for number in range(2)]
-    machine = {"date": "2026-01-01", "cores": 2, "cpu": "a CPU", "memory_gib": 4, "system": "a system", "kernel": "6.1", "files": 20000, "somaxconn": 4096}
-    return {"kind": kind, "command": "make bench", "rounds": 2, "seconds": 10, "machine": machine, "versions": {"madang": "1"},
-            "servers": [{"name": name, "title": f"title of {name}"} for name in servers], "runs": runs,
-            "floors": [{"send_us": 7.0, "send_16_us": 8.0}], **more}
+    runs = [
+        run_of(cell.name, server, number, cpu)
+        for cell in cells
+        for server, cpu in servers.items()
+        for number in range(2)
+    ]
+    machine = {
+        "date": "2026-01-01",
+        "cores": 2,
+        "cpu": "a CPU",
+        "memory_gib": 4,
+        "system": "a system",
+        "kernel": "6.1",
+        "files": 20000,
+        "somaxconn": 4096,
+    }
+    return {
+        "kind": kind,
+        "command": "make bench",
+        "rounds": 2,
+        "seconds": 10,
+        "machine": machine,
+        "versions": {"madang": "1"},
+        "servers": [{"name": name, "title": f"title of {name}"} for name in servers],
+        "runs": runs,
+        "floors": [{"send_us": 7.0, "send_16_us": 8.0}],
+        **more,
+    }
 
 
 class Reports(unittest.TestCase):
@@ -51,8 +90,13 @@ class Reports(unittest.TestCase):
         self.assertNotIn("dense", peers_report.summary(run))
 
     def test_what_was_wrong_is_told_even_if_its_repeat_was_right(self):
-        first, second = run_of("rooms", "madang", 0, 1, wrong=["3 deliveries are lost"]), run_of("rooms", "madang", 0, 1, attempt=1)
-        self.assertEqual(exceptions([first, second], {"madang": "madang"}), ["* `rooms`, madang, round 1: 3 deliveries are lost."])
+        first, second = (
+            run_of("rooms", "madang", 0, 1, wrong=["3 deliveries are lost"]),
+            run_of("rooms", "madang", 0, 1, attempt=1),
+        )
+        self.assertEqual(
+            exceptions([first, second], {"madang": "madang"}), ["* `rooms`, madang, round 1: 3 deliveries are lost."]
+        )
 
     def test_madang_alone_is_told_in_every_cell(self):
         text = "\n".join(own_report.markdown(whole("own", OWN_CELLS, {"madang": 8.0})))
@@ -68,7 +112,10 @@ class Reports(unittest.TestCase):
                 report.write(run, document, Path(scratch))
             text = document.read_text()
         self.assertNotIn("old", text)
-        self.assertTrue(text.startswith("top\n<!-- peers -->\nMeasured on") and text.endswith("<!-- own -->\nkept\n<!-- /own -->\nend\n"))
+        self.assertTrue(
+            text.startswith("top\n<!-- peers -->\nMeasured on")
+            and text.endswith("<!-- own -->\nkept\n<!-- /own -->\nend\n")
+        )
 
     def test_a_document_without_a_place_is_refused(self):
         with tempfile.TemporaryDirectory() as scratch:
@@ -121,7 +168,9 @@ class Wire(unittest.TestCase):
             self.assertEqual(take(plain + b"rest"), (1, payload, b"rest"))
 
     def test_the_rate_is_read_though_the_command_has_quotes(self):
-        answer = '"test","rps","avg_latency_ms","min_latency_ms"\n"EVALSHA {"key":"x","user":{}}","26832.62","1.0","0.1"\n'
+        answer = (
+            '"test","rps","avg_latency_ms","min_latency_ms"\n"EVALSHA {"key":"x","user":{}}","26832.62","1.0","0.1"\n'
+        )
         self.assertEqual(script.rate_of(answer), 26832.62)
 
 

@@ -11,11 +11,23 @@ def outcome(*reasons, wrong=()):
 
 class Rounds(unittest.TestCase):
     def test_every_other_round_goes_backwards(self):
-        self.assertEqual([order(["a", "b", "c"], number) for number in range(3)], [["a", "b", "c"], ["c", "b", "a"], ["a", "b", "c"]])
+        self.assertEqual(
+            [order(["a", "b", "c"], number) for number in range(3)], [["a", "b", "c"], ["c", "b", "a"], ["a", "b", "c"]]
+        )
 
     def test_a_plan_has_every_server_in_every_round_and_no_more_rounds_than_a_cell_needs(self):
         runs = list(plan([("idle", 1), ("rooms", 9)], ["a", "b"], 2))
-        self.assertEqual(runs, [(0, "idle", "a"), (0, "idle", "b"), (0, "rooms", "a"), (0, "rooms", "b"), (1, "rooms", "b"), (1, "rooms", "a")])
+        self.assertEqual(
+            runs,
+            [
+                (0, "idle", "a"),
+                (0, "idle", "b"),
+                (0, "rooms", "a"),
+                (0, "rooms", "b"),
+                (1, "rooms", "b"),
+                (1, "rooms", "a"),
+            ],
+        )
 
     def test_what_is_valid_is_not_repeated(self):
         self.assertEqual(attempts(lambda attempt: outcome()), [outcome()])
