@@ -10,7 +10,7 @@ import probe
 import publish
 import rounds
 from cells import OWN_CELLS, PEER_CELLS, Cell
-from figures import CPU_PER_DELIVERY, Run, is_valid
+from figures import CPU_PER_DELIVERY, IDLE_KIB, Run, is_valid
 from plots import brief
 from processes import Failed
 from servers import PEER_SERVERS, Madang, Server
@@ -102,7 +102,9 @@ def verdict(done: list[Run]) -> str:
         return f"{'wrong' if last['wrong'] else 'void'}, {len(done)} times: {'; '.join(last['wrong'] or last['void'])}"
     cpu = CPU_PER_DELIVERY(last)
     p99 = (last["result"].get("latency_ms") or {}).get("p99")
+    memory = IDLE_KIB(last)
     told = [f"{brief(cpu)} µs per delivery"] if cpu else []
+    told += [f"{brief(memory)} KiB per session at rest"] if last["cell"] == "idle" and memory else []
     told += [f"p99 {brief(p99)} ms"] if p99 else []
     told += [f"repeated: {'; '.join(done[0]['wrong'] or done[0]['void'])}"] if len(done) > 1 else []
     return ", ".join(told) or "done"

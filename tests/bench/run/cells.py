@@ -64,7 +64,7 @@ def _idle(ramp: int, *options: str, rate: int = 0, **more: object) -> Cell:
 
 # The same for all servers. The ramps are what the slowest of them takes.
 PEER_CELLS = [
-    _idle(1250, warmup=0, measured=1, more=6, rounds=3),
+    _idle(1250, warmup=0, measured=2, more=6, rounds=3),
     Cell("rooms", "100 rooms × 10, 2,000 messages/s", 100, 10, 2000, aim=0.33),
     Cell("room", "1 room × 1,000, 20 messages/s", 1, 1000, 20, aim=0.40),
     Cell("dense", "10 rooms × 10, 8,000 messages/s", 10, 10, 8000, ramp=200, aim=0.33),

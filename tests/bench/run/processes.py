@@ -1,5 +1,6 @@
 """Processes that are pinned to a core, have a port, and end with the run that started them."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -92,7 +93,9 @@ class Process:
         """Returns the CPU time of all threads that live."""
         nanoseconds = 0
         for task in Path(f"/proc/{self.pid}/task").iterdir():
-            nanoseconds += int((task / "schedstat").read_text().split()[0])
+            # A thread may end while the others are counted.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                nanoseconds += int((task / "schedstat").read_text().split()[0])
         return nanoseconds / 1e9
 
     def kill(self) -> None:

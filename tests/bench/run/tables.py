@@ -32,8 +32,9 @@ def about(run: dict) -> list[str]:
         f"Measured on {machine['date']} with `{run['command']}`: "
         f"{run['rounds']} round{'s' * (run['rounds'] != 1)} of {brief(run['seconds'])} s.",
         "",
-        f"* **Machine:** {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB, {machine['system']}, "
-        f"Linux {machine['kernel']}; {machine['files']:,} open files for a process, `somaxconn` {machine['somaxconn']:,}.",
+        f"* **Machine:** {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB, "
+        f"{machine['system']}, Linux {machine['kernel']}; {machine['files']:,} open files for a process, "
+        f"`somaxconn` {machine['somaxconn']:,}.",
         f"* **Versions:** {', '.join(f'{name} {version}' for name, version in versions.items())}.",
         *floor(run["floors"]),
     ]
@@ -43,8 +44,8 @@ def floor(floors: list[dict]) -> list[str]:
     one = Spread(tuple(each["send_us"] for each in floors))
     batch = Spread(tuple(each["send_16_us"] for each in floors))
     return [
-        f"* **Floor:** one `send` of 150 bytes on loopback costs its sender {with_range(one, ' µs')} of CPU here, one of "
-        f"sixteen such messages {with_range(batch, ' µs')}, which is {brief(batch.middle / 16)} µs for each."
+        f"* **Floor:** one `send` of 150 bytes on loopback costs its sender {with_range(one, ' µs')} of CPU here, "
+        f"one of sixteen such messages {with_range(batch, ' µs')}, which is {brief(batch.middle / 16)} µs for each."
     ]
 
 
