@@ -157,3 +157,63 @@ impl From<Bench> for bench::Options {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        bench: Bench,
+    }
+
+    #[test]
+    fn what_is_not_given_is_the_default() {
+        let command = Command::try_parse_from(["bench"]).unwrap();
+        let options = bench::Options::from(command.bench);
+        assert_eq!(
+            format!("{options:?}"),
+            format!("{:?}", bench::Options::default())
+        );
+    }
+
+    #[test]
+    fn processes_and_targets_can_be_given_many_times() {
+        let words = [
+            "bench", "--pid", "17", "--pid", "redis=18", "--url", "http://a", "--url", "ws://b",
+        ];
+        let options = bench::Options::from(Command::try_parse_from(words).unwrap().bench);
+        let named: Vec<_> = options
+            .processes
+            .iter()
+            .map(|process| (&*process.name, process.pid))
+            .collect();
+        assert_eq!(named, [("server", 17), ("redis", 18)]);
+        assert_eq!(options.urls, ["http://a", "ws://b"]);
+    }
+
+    #[test]
+    fn words_that_mean_nothing_are_told_with_what_would() {
+        let rows = [
+            (
+                "--protocol",
+                "mqtt",
+                "must be madang, centrifuge, socketio or plain",
+            ),
+            ("--arrivals", "burst", "must be poisson or even"),
+            (
+                "--pid",
+                "redis",
+                "must be the number of a process, or NAME=NUMBER",
+            ),
+        ];
+        for (option, word, right) in rows {
+            let fault = Command::try_parse_from(["bench", option, word]).unwrap_err();
+            assert!(fault.to_string().contains(right), "{fault}");
+        }
+    }
+}

@@ -10,6 +10,8 @@ mod api;
 mod api_docs;
 /// What bad input gets.
 mod bad_input;
+/// What the bench counts.
+mod bench;
 /// The program itself.
 mod boot;
 /// The broker contract, the same scenarios on both brokers.

@@ -31,13 +31,26 @@ impl FromStr for Process {
     }
 }
 
+/// What each thread used, by its number. What one used that has ended is not told, so only differences of the same
+/// threads make sense.
+pub(super) type ByThread = BTreeMap<u32, u64>;
+
+/// Returns what was used between two moments.
+pub(super) fn used(before: &ByThread, after: &ByThread) -> u64 {
+    let used = |(thread, after): (&u32, &u64)| {
+        let before = before.get(thread).copied().unwrap_or(0);
+        after.saturating_sub(before)
+    };
+    after.iter().map(used).sum()
+}
+
 /// Time on the cores up to some moment, in nanoseconds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cpu {
     /// Of the processes, by name.
-    pub(super) processes: BTreeMap<String, u64>,
+    pub(super) processes: BTreeMap<String, ByThread>,
     /// Of this one.
-    pub(super) generator: u64,
+    pub(super) generator: ByThread,
     /// Of all, in whatever they do.
     pub(super) busy: u64,
     /// What others than this machine had of its cores.
@@ -59,7 +72,8 @@ impl Cpu {
         for process in processes {
             let used = of_process(&process.pid.to_string())
                 .map_err(|error| format!("--pid {}={}: {error}", process.name, process.pid))?;
-            *cpu.processes.entry(process.name.clone()).or_default() += used;
+            let threads = cpu.processes.entry(process.name.clone()).or_default();
+            threads.extend(used);
         }
         let stat = read("/proc/stat")?;
         let all = stat.lines().next().unwrap_or_default();
@@ -106,22 +120,21 @@ pub(super) fn peak(processes: &[Process]) -> Result<BTreeMap<String, u64>, Strin
     Ok(peak)
 }
 
-/// Sums up what the threads of a process used. What threads used that ended is not in it, so it must not have any.
-fn of_process(process: &str) -> Result<u64, String> {
+fn of_process(process: &str) -> Result<ByThread, String> {
     let folder = format!("/proc/{process}/task");
     let threads =
         fs::read_dir(&folder).map_err(|error| format!("{folder} cannot be read: {error}"))?;
-    let mut used = 0;
+    let mut used = ByThread::new();
     for thread in threads.flatten() {
+        let number = thread.file_name().to_string_lossy().parse();
         // It may end while this is read.
-        let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) else {
+        let text = fs::read_to_string(thread.path().join("schedstat"));
+        let (Ok(number), Ok(text)) = (number, text) else {
             continue;
         };
-        used += text
-            .split(' ')
-            .next()
-            .and_then(|used| used.parse::<u64>().ok())
-            .unwrap_or(0);
+        let first = text.split(' ').next();
+        let time = first.and_then(|time| time.parse().ok()).unwrap_or(0);
+        used.insert(number, time);
     }
     Ok(used)
 }

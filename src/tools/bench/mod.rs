@@ -17,13 +17,16 @@ mod stamp;
 mod thread;
 mod wire;
 
-use std::path::PathBuf;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use account::Process;
 use dialect::Dialect;
 use pace::Arrivals;
 use plan::Plan;
+pub use report::Measured;
 
 /// What is run.
 #[derive(Clone, Debug)]
@@ -80,12 +83,74 @@ pub struct Options {
     pub label: String,
 }
 
-/// Runs it, and reports.
+impl Default for Options {
+    /// A hundred sessions in ten rooms of the node on this machine, idle.
+    fn default() -> Self {
+        Self {
+            urls: vec!["http://localhost:8080".to_owned()],
+            dialect: Dialect::Madang,
+            rooms: 10,
+            members: 10,
+            rate: None,
+            window: None,
+            arrivals: Arrivals::Poisson,
+            senders: None,
+            payload: 128,
+            ramp: 1_000.0,
+            settle: Duration::from_secs(2),
+            warmup: Duration::from_secs(3),
+            time: Duration::from_secs(10),
+            drain: Duration::from_secs(10),
+            hold: Duration::ZERO,
+            cool: Duration::ZERO,
+            storm: None,
+            slow: 0.0,
+            processes: Vec::new(),
+            threads: 1,
+            seed: None,
+            json: None,
+            plot: None,
+            is_quiet: false,
+            label: String::new(),
+        }
+    }
+}
+
+/// Runs it.
 ///
 /// # Errors
-/// Options that cannot be used, or what went wrong: sessions that failed, messages lost, doubled or reordered.
-pub fn run(options: Options) -> Result<(), String> {
+/// Options that cannot be used, a target where no session can be opened, or a system that does not tell what is asked.
+pub fn measure(options: Options) -> Result<Measured, String> {
     let plan = Plan::new(options)?;
     let outcome = run::run(&plan)?;
-    report::report(&plan, &outcome)
+    Ok(Measured::new(&plan, outcome))
+}
+
+/// Runs it, prints the table, and writes what is asked for.
+///
+/// # Errors
+/// As [`measure`], a file that cannot be written, or what went wrong: sessions that failed, deliveries that were lost,
+/// doubled or reordered.
+pub fn run(options: Options) -> Result<(), String> {
+    let (json, plot) = (options.json.clone(), options.plot.clone());
+    let measured = measure(options)?;
+    let is_standard_output = json.as_deref() == Some(Path::new("-"));
+    if let Some(path) = json.filter(|_| !is_standard_output) {
+        write(&path, &(measured.json() + "\n"))?;
+    }
+    if let Some(path) = plot {
+        write(&path, &measured.plot())?;
+    }
+    // Whoever reads it may be gone; the verdict still counts.
+    let _ = if is_standard_output {
+        eprint!("{}", measured.table());
+        writeln!(std::io::stdout(), "{}", measured.json())
+    } else {
+        write!(std::io::stdout(), "{}", measured.table())
+    };
+    measured.verdict()
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }

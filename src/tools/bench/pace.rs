@@ -145,3 +145,76 @@ impl Timer {
         self.armed = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(arrivals: Arrivals, per_second: f64, count: usize) -> Vec<u64> {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut pace = Pace::new(arrivals, per_second, 1_000, &mut random);
+        let mut times = Vec::new();
+        for _ in 0..count {
+            times.push(pace.next());
+            pace.advance(&mut random);
+        }
+        times
+    }
+
+    #[test]
+    fn even_gaps_do_not_drift() {
+        let times = times(Arrivals::Even, 3_000.0, 300_001);
+        let length = times[300_000] - times[0];
+        assert!(length.abs_diff(100_000_000_000) <= 2, "{length}");
+        assert!(
+            times
+                .windows(2)
+                .all(|pair| (333_333..=333_334).contains(&(pair[1] - pair[0])))
+        );
+    }
+
+    #[test]
+    fn poisson_gaps_have_the_mean_and_the_spread_of_chance() {
+        let times = times(Arrivals::Poisson, 1_000.0, 100_001);
+        let gaps: Vec<f64> = times
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]) as f64)
+            .collect();
+        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+        assert!((mean / 1e6 - 1.0).abs() < 0.02, "{mean}");
+        // Of exponential gaps the deviation is the mean.
+        assert!((variance.sqrt() / mean - 1.0).abs() < 0.02, "{variance}");
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_times() {
+        let [one, other] = [(); 2].map(|()| times(Arrivals::Poisson, 50.0, 100));
+        assert_eq!(one, other);
+    }
+
+    #[test]
+    fn a_timer_goes_off_when_it_is_set_to_and_not_before() {
+        use std::time::{Duration, Instant};
+
+        use mio::unix::SourceFd;
+        use mio::{Events, Interest, Poll, Token};
+
+        let mut poll = Poll::new().unwrap();
+        let mut timer = Timer::new().unwrap();
+        let mut events = Events::with_capacity(4);
+        let registry = poll.registry();
+        registry
+            .register(&mut SourceFd(&timer.raw_fd()), Token(0), Interest::READABLE)
+            .unwrap();
+        for wait in [5_000_000, 1, 3_000_000] {
+            let set = Instant::now();
+            timer.set(0, wait).unwrap();
+            poll.poll(&mut events, Some(Duration::from_secs(20)))
+                .unwrap();
+            assert!(!events.is_empty(), "it never went off");
+            assert!(set.elapsed() >= Duration::from_nanos(wait));
+            timer.went_off();
+        }
+    }
+}

@@ -107,6 +107,8 @@ pub(super) struct Slow {
     pub(super) sessions: u64,
     pub(super) received: u64,
     pub(super) closed: u64,
+    /// Entries of which they were told that they do not come.
+    pub(super) told: u64,
 }
 
 impl Record {
@@ -145,6 +147,7 @@ impl Record {
         self.slow.sessions += other.slow.sessions;
         self.slow.received += other.slow.received;
         self.slow.closed += other.slow.closed;
+        self.slow.told += other.slow.told;
     }
 }
 

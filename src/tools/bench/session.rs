@@ -62,6 +62,8 @@ pub(super) struct Session {
     pub(super) goal: Option<u64>,
     /// Its index among those that may send now.
     pub(super) turn: Option<u32>,
+    /// True if it is not to be opened again.
+    pub(super) is_given_up: bool,
     pub(super) is_slow: bool,
     pub(super) is_paused: bool,
     /// True from the moment it is cut until it has what it missed.
@@ -86,6 +88,7 @@ impl Session {
             token: None,
             goal: None,
             turn: None,
+            is_given_up: false,
             is_slow: false,
             is_paused: false,
             is_returning: false,

@@ -1,51 +1,74 @@
 //! What a run brought, for people and for machines.
 
+mod fill;
 mod json;
 mod plot;
 pub(super) mod progress;
 mod table;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
-use std::fs;
-use std::io::Write as _;
-use std::path::Path;
-
 use super::plan::Plan;
+use super::record::Times;
 use super::run::Outcome;
 use json::Report;
 
-/// Prints the table, writes what is asked for, and says what went wrong.
-///
-/// # Errors
-/// A file that cannot be written, or what was lost, doubled, reordered, or failed, in one sentence.
-pub(super) fn report(plan: &Plan, outcome: &Outcome) -> Result<(), String> {
-    let report = Report::new(plan, outcome);
-    let table = table::table(&report);
-    let mut is_free = true;
-    if let Some(path) = &plan.options.json {
-        let text = serde_json::to_string(&report).expect("numbers and texts are JSON") + "\n";
-        if path == Path::new("-") {
-            is_free = false;
-            // Whoever read it may be gone; the verdict still counts.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-        } else {
-            write(path, &text)?;
-        }
-    }
-    let _ = if is_free {
-        std::io::stdout().write_all(table.as_bytes())
-    } else {
-        std::io::stderr().write_all(table.as_bytes())
-    };
-    if let Some(path) = &plan.options.plot {
-        write(path, &plot::plot(&report, &outcome.record))?;
-    }
-    if report.wrong.is_empty() {
-        return Ok(());
-    }
-    Err(report.wrong.join("; "))
+/// What was measured.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    report: Report,
+    /// Times with their names in the plot.
+    curves: Vec<(&'static str, Times)>,
 }
 
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    fs::write(path, text).map_err(|error| format!("{} cannot be written: {error}", path.display()))
+impl Measured {
+    pub(super) fn new(plan: &Plan, outcome: Outcome) -> Self {
+        let report = Report::new(plan, &outcome);
+        let record = outcome.record;
+        let mut delivery = record.same_node;
+        delivery.add(&record.other_node);
+        let curves = [
+            ("delivery", delivery),
+            ("last member", record.last_member),
+            ("accept", record.accept),
+            ("resume", record.resumes.joined),
+        ];
+        let curves = curves
+            .into_iter()
+            .filter(|(_, times)| !times.histogram().is_empty());
+        Self {
+            report,
+            curves: curves.collect(),
+        }
+    }
+
+    /// Returns the report as one JSON object; `docs/bench.md` says what is in it.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string(&self.report).expect("numbers and texts are JSON")
+    }
+
+    /// Returns the report for people.
+    #[must_use]
+    pub fn table(&self) -> String {
+        table::table(&self.report)
+    }
+
+    /// Returns a plot of the times by percentile, as SVG.
+    #[must_use]
+    pub fn plot(&self) -> String {
+        plot::plot(&plot::title(&self.report), &self.curves)
+    }
+
+    /// Says whether all went well.
+    ///
+    /// # Errors
+    /// What was lost, doubled or reordered, and what failed, in one sentence.
+    pub fn verdict(&self) -> Result<(), String> {
+        if self.report.wrong.is_empty() {
+            return Ok(());
+        }
+        Err(self.report.wrong.join("; "))
+    }
 }

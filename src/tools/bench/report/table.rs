@@ -147,8 +147,8 @@ impl Table {
         }
         if let Some(slow) = &report.slow {
             let text = format!(
-                "{} sessions, {} closed, {} deliveries",
-                slow.sessions, slow.closed, slow.received
+                "{} sessions, {} closed, {} deliveries, {} told as gaps",
+                slow.sessions, slow.closed, slow.received, slow.told
             );
             self.line("slow readers", &text);
         }

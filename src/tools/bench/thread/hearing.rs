@@ -113,7 +113,7 @@ impl Thread {
             return count(&mut self.record.nonsense, "a message of another room");
         }
         if let Some(seq) = seq {
-            if session.seq.is_some_and(|last| last + 1 != seq) && !session.is_slow {
+            if session.seq.is_some_and(|last| last + 1 != seq) {
                 self.record.jumps += 1;
             }
             session.seq = Some(seq);
@@ -165,7 +165,9 @@ impl Thread {
         session.seq = Some(to);
         let ledger = &mut self.rooms[session.room as usize].ledger;
         ledger.skip(session.member, entries);
-        if !session.is_slow {
+        if session.is_slow {
+            self.record.slow.told += entries;
+        } else {
             self.record.told += entries;
             self.owed -= i64::try_from(entries).unwrap_or(0);
         }

@@ -14,7 +14,7 @@ use std::io::{self, ErrorKind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -30,6 +30,8 @@ const TIMER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
 /// Sessions that one poll tells of.
 const EVENTS: usize = 256;
+/// Things that are done between two looks at what is to be read.
+const AT_ONCE: usize = 64;
 /// What one read takes.
 const READ: usize = 64 * 1024;
 
@@ -162,10 +164,15 @@ impl Thread {
         let mut events = Events::with_capacity(EVENTS);
         while !self.is_over {
             self.tick();
-            if let Some(wake) = self.next_wake() {
-                self.timer.set(self.clock, wake)?;
-            }
-            match self.poll.poll(&mut events, None) {
+            let wait = match self.next_wake() {
+                Some(wake) if wake <= self.clock => Some(Duration::ZERO),
+                Some(wake) => {
+                    self.timer.set(self.clock, wake)?;
+                    None
+                }
+                None => None,
+            };
+            match self.poll.poll(&mut events, wait) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
             }
@@ -213,11 +220,12 @@ impl Thread {
         }
     }
 
-    /// Does all that is due.
+    /// Does what is due; not all at once if it is much, so that nothing is left unread for long.
     fn act(&mut self) {
-        while let Some(wake) = self.next_wake()
-            && wake <= self.clock
-        {
+        for _ in 0..AT_ONCE {
+            let Some(wake) = self.next_wake().filter(|wake| *wake <= self.clock) else {
+                return;
+            };
             if self.next_due() == Some(wake) {
                 self.send_due();
             } else if let Some(Reverse((_, action))) = self.agenda.pop() {
@@ -256,7 +264,8 @@ impl Thread {
         let (is_slow, is_returning) = (session.is_slow, session.is_returning);
         self.not_ready(index);
         self.give_up_answers(room, member);
-        if is_returning || self.is_storm {
+        if self.is_storm {
+            self.record.resumes.whole -= u64::from(!is_returning);
             count(&mut self.record.resumes.refused_without_hint, why);
             self.return_later(index);
             return;
@@ -265,6 +274,7 @@ impl Thread {
             self.owed -= 1;
             self.record.expected -= u64::from(self.is_measured(due));
         }
+        self.sessions[index].is_given_up = true;
         if was != State::Live {
             count(&mut self.record.failed, why);
             Status::add(&self.status.failed, 1);

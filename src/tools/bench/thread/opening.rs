@@ -57,6 +57,9 @@ impl Thread {
     pub(super) fn open(&mut self, index: usize, due: u64) {
         let opening = Opening::new(&mut self.random);
         let session = &mut self.sessions[index];
+        if session.is_given_up {
+            return;
+        }
         session.attempt += 1;
         session.opening = opening;
         session.state = State::Connecting;
@@ -206,15 +209,19 @@ impl Thread {
 
     /// The session is not let in, now or at all.
     pub(super) fn join_refused(&mut self, index: usize, why: String, retry_after: Option<u64>) {
-        let session = &self.sessions[index];
+        let session = &mut self.sessions[index];
         match retry_after {
             Some(wait) if session.state == State::Joining => {
+                // Whoever is told to wait is not late for that.
+                session.attempt += 1;
+                let (name, attempt) = (name(index), session.attempt);
                 let at = self.clock + wait.saturating_mul(SECOND / 1_000);
-                let again = Action::Join(name(index), session.attempt);
                 if session.is_returning {
                     self.record.resumes.refused += 1;
                 }
-                self.agenda.push(Reverse((at, again)));
+                self.agenda.push(Reverse((at, Action::Join(name, attempt))));
+                let expiry = (at + PATIENCE_OF_RETURN, Action::Expire(name, attempt));
+                self.agenda.push(Reverse(expiry));
             }
             _ => self.end(index, format!("join refused: {why}")),
         }

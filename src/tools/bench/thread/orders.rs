@@ -78,6 +78,8 @@ impl Thread {
         self.status
             .unanswered
             .store(self.unanswered, Ordering::Relaxed);
+        let whole = self.record.resumes.whole;
+        self.status.whole.store(whole, Ordering::Relaxed);
         self.status
             .ready
             .store(self.ready.len() as u64, Ordering::Relaxed);
@@ -97,6 +99,14 @@ impl Thread {
     }
 
     fn begin(&mut self, traffic: Traffic) {
+        for index in 0..self.sessions.len() {
+            let session = &mut self.sessions[index];
+            if session.state != State::Live && !session.is_given_up {
+                // It may be waiting to be asked again.
+                session.state = State::Joining;
+                self.end(index, "not a member in time".to_owned());
+            }
+        }
         if self.record.slow.sessions > 0 {
             self.agenda
                 .push(std::cmp::Reverse((traffic.measured.start, Action::Pause)));

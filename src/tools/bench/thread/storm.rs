@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::opening::name;
-use super::{Action, Status, Thread};
+use super::{Action, Thread};
 use crate::tools::bench::plan::{Load, Traffic};
 use crate::tools::bench::session::State;
 
@@ -60,7 +60,6 @@ impl Thread {
         session.goal = None;
         self.record.resumes.whole += 1;
         self.record.resumes.last = self.clock;
-        Status::add(&self.status.whole, 1);
         self.ready(index);
     }
 }

@@ -3,10 +3,16 @@
 //! The first member that shows a message at some place fixes the room's order there; all others must show the same.
 //! Messages that all have are forgotten.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashSet, VecDeque};
 
 /// How often what all members have passed is dropped from the order: each time it is so long.
 const PRUNE: usize = 1024;
+
+/// Messages after which the effect of one that was refused is not waited for any more.
+const KEPT_REFUSED: usize = 64;
 
 /// Names a message in its room: who sent it, and its number among those of its sender.
 type Id = (u32, u32);
@@ -45,10 +51,8 @@ struct Sender {
 struct Member {
     /// Where it is in the room's order.
     place: u64,
-    /// False for those who read too slowly to be waited for.
+    /// False for those who read too slowly to be waited for, and those who are gone; they are not judged either.
     counts: bool,
-    /// True for those who show nothing any more.
-    is_gone: bool,
 }
 
 /// See the [module](self).
@@ -117,7 +121,6 @@ impl Ledger {
                 .map(|_| Member {
                     place: 0,
                     counts: true,
-                    is_gone: false,
                 })
                 .collect(),
             counting: members,
@@ -141,7 +144,6 @@ impl Ledger {
     pub(super) fn leave(&mut self, member: u32) -> Vec<u64> {
         let counted = self.members[member as usize].counts;
         self.uncount(member);
-        self.members[member as usize].is_gone = true;
         if !counted {
             return Vec::new();
         }
@@ -221,31 +223,26 @@ impl Ledger {
     /// Notes that a member shows a message; `revived` is told how many deliveries are expected after all.
     pub(super) fn show(&mut self, member: u32, id: Id, revived: &mut u32) -> Shown {
         let (who, n) = id;
-        let counts = self.members[member as usize].counts;
         let Some(sender) = self.senders.get_mut(who as usize) else {
             self.tally.foreign += 1;
             return Shown::Bad;
         };
-        let Some(index) = n.checked_sub(sender.first) else {
-            // It was settled: everybody who counts has it.
-            if counts {
-                self.tally.doubled += 1;
-                return Shown::Bad;
-            }
+        if !self.members[member as usize].counts {
             return Shown::Uncounted;
+        }
+        let Some(index) = n.checked_sub(sender.first) else {
+            // It was settled: everybody has it.
+            self.tally.doubled += 1;
+            return Shown::Bad;
         };
         let Some(sent) = sender.messages.get_mut(index as usize) else {
             self.tally.foreign += 1;
             return Shown::Bad;
         };
         let place = sent.place;
-        let is_new = self.put(member, id, place);
-        if !is_new {
+        if !self.put(member, id, place) {
             self.tally.doubled += 1;
             return Shown::Bad;
-        }
-        if !counts {
-            return Shown::Uncounted;
         }
         let sender = &mut self.senders[who as usize];
         let sent = &mut sender.messages[index as usize];
@@ -295,7 +292,12 @@ impl Ledger {
     fn append(&mut self, (who, n): Id) {
         let end = self.base + self.order.len() as u64;
         self.order.push_back((who, n));
-        self.place((who, n), end);
+        let sender = &mut self.senders[who as usize];
+        if n < sender.next {
+            self.tally.reordered += 1;
+        }
+        sender.next = sender.next.max(n + 1);
+        sender.place(n, end);
         if self.order.len() >= PRUNE && self.order.len().is_power_of_two() {
             self.prune();
         }
@@ -308,10 +310,12 @@ impl Ledger {
         for (member, state) in (0_u32..).zip(&mut self.members) {
             if state.place > at {
                 state.place += 1;
-                self.passed.insert((member, id));
+                if state.counts {
+                    self.passed.insert((member, id));
+                }
             }
         }
-        self.place(id, at);
+        self.senders[id.0 as usize].place(id.1, at);
         for index in index + 1..self.order.len() {
             let (who, n) = self.order[index];
             let sender = &mut self.senders[who as usize];
@@ -322,19 +326,8 @@ impl Ledger {
         }
     }
 
-    /// Gives a message its place, and compares it with the order of its sender.
-    fn place(&mut self, (who, n): Id, place: u64) {
-        let sender = &mut self.senders[who as usize];
-        if n < sender.next {
-            self.tally.reordered += 1;
-        }
-        sender.next = sender.next.max(n + 1);
-        let index = (n - sender.first) as usize;
-        sender.messages[index].place = Some(place);
-    }
-
     fn prune(&mut self) {
-        let present = self.members.iter().filter(|member| !member.is_gone);
+        let present = self.members.iter().filter(|member| member.counts);
         let passed = present.map(|member| member.place).min();
         let Some(passed) = passed else { return };
         let count = usize::try_from(passed.saturating_sub(self.base)).unwrap_or(0);
@@ -363,16 +356,20 @@ impl Ledger {
 }
 
 impl Sender {
+    /// Gives a message that is not settled its place in the room's order.
+    fn place(&mut self, n: u32, place: u64) {
+        let index = (n - self.first) as usize;
+        self.messages[index].place = Some(place);
+    }
+
     /// Drops what is settled.
     fn forget(&mut self) {
         while let Some(first) = self.messages.front() {
             let is_settled = match first.answer {
                 Answer::None => false,
                 Answer::Accepted => first.shown >= first.expected,
-                // Its effect may yet be seen, so it is kept until something later is settled.
-                Answer::Refused => self.messages.get(1).is_some_and(|next| {
-                    next.answer == Answer::Accepted && next.shown >= next.expected
-                }),
+                // Its effect may yet be seen.
+                Answer::Refused => self.messages.len() > KEPT_REFUSED,
             };
             if !is_settled {
                 return;

@@ -2,6 +2,9 @@
 //!
 //! What a node sends is not masked, so a frame is read where it lies.
 
+#[cfg(test)]
+mod tests;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use memchr::memmem;
