@@ -2,6 +2,8 @@
 
 import json
 import time
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import floor
@@ -17,75 +19,99 @@ from servers import PEER_SERVERS, Madang, Server
 from stage import Generator, clean, madang_for, measure
 
 
+# What is measured beside the cells of each kind of run, and is chosen like one.
+EXTRAS = {"own": "probe", "peers": "publish"}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be measured."""
+
+    kind: str
+    binary: str
+    cells: list[Cell]
+    servers: list[Server]
+    rounds: int
+    seconds: float
+    # As readers would say it again.
+    command: str
+    with_extra: bool = True
+    # Counts void runs too, for a look at a machine that does other things.
+    even_void: bool = False
+
+
 class Campaign:
     """Everything that is measured in one go, and what it found so far."""
 
-    def __init__(
-        self, kind: str, binary: str, cells: list[Cell], servers: list[Server], count: int, seconds: float, command: str
-    ) -> None:
-        self.binary, self.cells, self.servers = (
-            binary,
-            {cell.name: cell for cell in cells},
-            {server.name: server for server in servers},
-        )
-        self.generator = Generator(binary)
+    def __init__(self, wish: Wish, out: Path) -> None:
+        self._wish, self._out = wish, out
+        self._cells = {cell.name: cell for cell in wish.cells}
+        self._servers = {server.name: server for server in wish.servers}
+        self._generator = Generator(wish.binary)
         self.found: dict = {
-            "kind": kind,
-            "command": command,
-            "rounds": count,
-            "seconds": seconds,
+            "kind": wish.kind,
+            "command": wish.command,
+            "even_void": wish.even_void,
+            "rounds": wish.rounds,
+            "seconds": wish.seconds,
             "machine": machine.describe(),
-            "versions": machine.versions(binary, list(self.servers)),
-            "servers": [{"name": server.name, "title": server.title, "notes": server.notes} for server in servers],
+            "versions": machine.versions(wish.binary, list(self._servers)),
+            "servers": [{"name": server.name, "title": server.title} for server in wish.servers],
             "floors": [],
             "runs": [],
         }
 
-    def do(self, out: Path, extras: bool) -> dict:
-        """Measures all of it; `extras` asks for what is no cell as well. Returns what was found, and keeps it in `out`."""
-        plan = list(
-            rounds.plan(
-                [(cell.name, cell.rounds) for cell in self.cells.values()], list(self.servers), self.found["rounds"]
-            )
-        )
-        say(f"{len(plan)} runs, about {self.minutes(plan):.0f} minutes without repeats")
+    def do(self) -> dict:
+        """Measures all of it, and returns what was found."""
+        cells = [(cell.name, cell.rounds) for cell in self._wish.cells]
+        plan = list(rounds.plan(cells, list(self._servers), self._wish.rounds))
+        say(f"{len(plan)} runs, about {self._minutes(plan):.0f} minutes without repeats")
         self.found["floors"].append(floor.measure())
         for place, (number, cell, server) in enumerate(plan, 1):
-            done = rounds.attempts(lambda attempt: self._run(number, cell, server, attempt))
+            done = rounds.attempts(partial(self._run, number, cell, server))
             self.found["runs"] += done
             say(f"{place}/{len(plan)} round {number + 1} {cell} {server}: {verdict(done)}")
-            keep(self.found, out)
-        if extras and self.found["kind"] == "peers":
-            self._publish()
-        if extras and self.found["kind"] == "own":
-            self._probe()
+            self._keep()
+        if self._wish.with_extra:
+            (self._publish if self._wish.kind == "peers" else self._probe)()
         self.found["floors"].append(floor.measure())
-        keep(self.found, out)
+        self._keep()
         clean()
         return self.found
 
-    def minutes(self, plan: list[tuple[int, str, str]]) -> float:
-        """Returns how long the plan takes; starting and ending a run takes a second or so."""
-        return sum(self.cells[cell].seconds(self.found["seconds"]) + 1.5 for _, cell, _ in plan) / 60
+    def _minutes(self, plan: list[tuple[int, str, str]]) -> float:
+        # Starting and ending a run takes a second or so, the extra some minutes.
+        extra = 2 if self._wish.with_extra else 0
+        return sum(self._cells[cell].seconds(self._wish.seconds) + 1.5 for _, cell, _ in plan) / 60 + extra
 
     def _run(self, number: int, cell: str, server: str, attempt: int) -> Run:
-        plan = self.cells[cell]
-        started = madang_for(plan, self.binary) if server == "madang" else self.servers[server]
-        return measure(plan, started, self.generator, self.found["seconds"], number, attempt)
+        plan = self._cells[cell]
+        started = madang_for(plan, self._wish.binary) if server == "madang" else self._servers[server]
+        return self._judged(measure(plan, started, self._generator, self._wish.seconds, number, attempt))
+
+    def _judged(self, run: Run) -> Run:
+        # What failed has no figures, and stays void.
+        failed = not (run.get("result") or run.get("half"))
+        return run if failed or not self._wish.even_void else {**run, "void": []}
 
     def _publish(self) -> None:
         self.found["publish"] = []
-        for number in range(min(self.found["rounds"], 3)):
-            done = publish.measure(Madang(self.binary).server(), self.generator, 5, number)
+        for number in range(min(self._wish.rounds, 3)):
+            server = Madang(self._wish.binary).server()
+            done = self._judged(publish.measure(server, self._generator, min(self._wish.seconds, 5), number))
             self.found["publish"].append(done)
             say(f"publish {number + 1}: {'; '.join(done['void'] + done['wrong']) or published(done)}")
 
     def _probe(self) -> None:
         try:
-            self.found["probe"] = probe.measure(self.binary)
+            self.found["probe"] = probe.measure(self._wish.binary)
             say(f"probe: {brief(self.found['probe']['redis_cost_percent'])} % of a core of Redis")
         except Failed as failed:
             say(f"probe: failed: {failed}")
+
+    def _keep(self) -> None:
+        self._out.parent.mkdir(parents=True, exist_ok=True)
+        self._out.write_text(json.dumps(self.found, indent=1, ensure_ascii=False) + "\n")
 
 
 def whole(kind: str) -> tuple[list[Cell], list[str]]:
@@ -117,8 +143,3 @@ def published(done: dict) -> str:
 
 def say(words: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {words}", flush=True)
-
-
-def keep(found: dict, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 # Text of a message, unless a cell is about that.
 PAYLOAD = 128
+# A frame must hold the longest text however it is escaped.
+LONG_TEXTS = {"MADANG_LIMITS__TEXT": "10000", "MADANG_LIMITS__FRAME_BYTES": "128KiB"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ OWN_CELLS = [
             10,
             1000,
             payload=payload,
-            settings={"MADANG_LIMITS__TEXT": "10000"},
+            settings=LONG_TEXTS,
         )
         # The stamp of the generator needs more than 16 bytes.
         for payload, title in [(48, "48 B"), (128, "128 B"), (1024, "1 KiB"), (8192, "8 KiB")]

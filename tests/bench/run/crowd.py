@@ -7,12 +7,15 @@ import base64
 import json
 import os
 import socket
+import time
 from contextlib import ExitStack
 
 from processes import Failed
 
 # Requests under way of one session; the node answers them in bursts.
 WINDOW = 200
+# Seconds after which pings may wait for an answer; a node gives up after 20.
+ALIVE = 5
 
 
 class Session:
@@ -26,7 +29,8 @@ class Session:
         key = base64.b64encode(os.urandom(16)).decode()
         self._socket.sendall(
             f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: madang.v1\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: madang.v1\r\n"
+            f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
         )
         head = b""
         while b"\r\n\r\n" not in head:
@@ -105,7 +109,11 @@ def take(received: bytes) -> tuple[int, bytes, bytes] | None:
 def fill(stack: ExitStack, port: int, sessions: int, rooms_each: int) -> list[Session]:
     """Opens sessions, each in rooms of its own, and says one thing in every room, so that each has a log."""
     crowd = []
+    alive = time.monotonic()
     for number in range(sessions):
+        if time.monotonic() > alive + ALIVE:
+            keep_alive(crowd)
+            alive = time.monotonic()
         session = Session(port)
         stack.callback(session.close)
         crowd.append(session)
@@ -119,7 +127,7 @@ def fill(stack: ExitStack, port: int, sessions: int, rooms_each: int) -> list[Se
 
 
 def keep_alive(crowd: list[Session]) -> None:
-    """Reads what waits without blocking, so that pings are answered."""
+    """Reads all that waits, so that pings are answered."""
     for session in crowd:
         session.send([{"type": "ping", "id": 1}])
     for session in crowd:

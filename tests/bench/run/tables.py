@@ -37,6 +37,7 @@ def about(run: dict) -> list[str]:
         f"`somaxconn` {machine['somaxconn']:,}.",
         f"* **Versions:** {', '.join(f'{name} {version}' for name, version in versions.items())}.",
         *floor(run["floors"]),
+        *(["", "**Void runs count here: no figure of this means anything.**"] if run.get("even_void") else []),
     ]
 
 
