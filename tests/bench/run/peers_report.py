@@ -35,49 +35,40 @@ def _loaded(runs: list[Run]) -> list[Cell]:
 
 def markdown(run: dict) -> list[str]:
     """Returns the whole block."""
-    runs, servers = run["runs"], run["servers"]
-    titles = {server["name"]: server["title"] for server in servers}
-    names = list(titles)
-    return [
-        *about(run),
-        "",
-        "### CPU of the server for one delivery",
-        "",
-        "![CPU per delivery](images/performance-cpu.svg)",
-        "",
-        "The ratio to the Centrifuge library with history in the same round, its least and most, and the microseconds.",
-        "",
-        *_cpu(runs, titles),
-        "",
-        "### Latency",
-        "",
-        "![Latency by percentile](images/performance-latency.svg)",
-        "",
-        "From the moment at which a message was due to its receipt: median and 99th percentile, in milliseconds.",
-        "",
-        *_latency(runs, titles),
-        "",
-        *(_to_best(runs, names) if "madang" in names else []),
-        "### Memory of a session at rest",
-        "",
-        "![Memory per session](images/performance-memory.svg)",
-        "",
-        *_memory(runs, titles),
-        "",
-        "### CPU of Redis for one message",
-        "",
-        *_redis(runs, titles),
-        "",
-        *(_publish(run["publish"]) if run.get("publish") else []),
-        "### How loaded the measuring side was",
-        "",
-        *_load(runs, titles),
-        "",
-        *void_section(
-            runs + [{**each, "cell": "publish", "server": "madang", "attempt": 0} for each in run.get("publish", [])],
-            titles,
-        ),
-    ]
+    runs, published = run["runs"], run.get("publish", [])
+    titles = {server["name"]: server["title"] for server in run["servers"]}
+    lines = [*about(run), ""]
+    if _loaded(runs):
+        lines += [
+            "### CPU of the server for one delivery",
+            "",
+            "![CPU per delivery](images/performance-cpu.svg)",
+            "",
+            "The ratio to the Centrifuge library with history in the same round, least and most, and the microseconds.",
+            "",
+            *_cpu(runs, titles),
+            "",
+            "### Latency",
+            "",
+            "![Latency by percentile](images/performance-latency.svg)",
+            "",
+            "From the moment at which a message was due to its receipt: median and 99th percentile, in milliseconds.",
+            "",
+            *_latency(runs, titles),
+            "",
+            *_to_best(runs, list(titles)),
+        ]
+    if any(each["cell"] == IDLE for each in runs):
+        lines += ["### Memory of a session at rest", "", "![Memory per session](images/performance-memory.svg)", ""]
+        lines += [*_memory(runs, titles), ""]
+    if _loaded(runs):
+        lines += ["### CPU of Redis for one message", "", *_redis(runs, titles), ""]
+    if published:
+        lines += ["### Publishing", "", *_publish(published), ""]
+    if _loaded(runs):
+        lines += ["### How loaded the measuring side was", "", *_load(runs, titles), ""]
+    titles.setdefault("madang", "madang")
+    return [*lines, "### Void rounds", "", *void_section([*runs, *published], titles)]
 
 
 def _cpu(runs: list[Run], titles: dict[str, str]) -> list[str]:
@@ -106,6 +97,8 @@ def _latency(runs: list[Run], titles: dict[str, str]) -> list[str]:
 
 def _to_best(runs: list[Run], names: list[str]) -> list[str]:
     others = [name for name in names if name != "madang"]
+    if len(others) == len(names) or not others:
+        return []
     rows = []
     for cell in (cell for cell in _loaded(runs) if cell.name in LATENCY_CELLS):
         spreads = (ratios_to_best(runs, cell.name, "madang", others, figure) for figure in (P50, P99))
@@ -135,41 +128,27 @@ def _redis(runs: list[Run], titles: dict[str, str]) -> list[str]:
     return table(["", *(cell.title for cell in cells)], rows)
 
 
-def _publish(rounds: list[dict]) -> list[str]:
+def _publish(rounds: list[Run]) -> list[str]:
     kept = [each for each in rounds if figures.is_valid(each)]
     if not kept:
-        return ["### Publishing", "", "No round of it is valid.", ""]
+        return ["No round of it is valid."]
 
     def over(*path: str) -> Spread | None:
         return figures.spread(_dig(each, path) for each in kept)
 
-    share = figures.spread(each["full"]["messages"]["per_second"] / each["redis"]["best"] for each in kept)
-    return [
-        "### Publishing",
-        "",
-        *table(
-            ["", "median and range", "aim"],
-            [
-                [
-                    "`redis-benchmark`, the publish script pipelined 64 deep, calls/s",
-                    with_range(over("redis", "best")),
-                    "",
-                ],
-                [
-                    "a node, 1,000 sessions with one message under way each, messages/s",
-                    with_range(over("full", "messages", "per_second")),
-                    "",
-                ],
-                ["share", with_range(share), "0.6 at least"],
-                [
-                    "p99 until accepted, at half that rate",
-                    with_range(over("half", "messages", "accept_ms", "p99"), " ms"),
-                    "10 ms at most",
-                ],
-            ],
-        ),
-        "",
+    def share(part: str) -> Spread | None:
+        return figures.spread(each[part]["messages"]["per_second"] / each["redis"]["best"] for each in kept)
+
+    rate, accepted = ("messages", "per_second"), ("messages", "accept_ms", "p99")
+    rows = [
+        ["`redis-benchmark`, the publish script, 64 calls in a pipeline, calls/s", over("redis", "best"), ""],
+        ["a node, 1,000 sessions with one message under way each, messages/s", over("full", *rate), ""],
+        ["of what `redis-benchmark` reaches", share("full"), "0.6 at least"],
+        ["with eight under way each, messages/s", over("batched", *rate), ""],
+        ["of what `redis-benchmark` reaches", share("batched"), ""],
+        ["p99 until accepted at half of the first rate, ms", over("half", *accepted), "10 at most"],
     ]
+    return table(["", "middle, least and most", "aim"], [[name, with_range(spread), aim] for name, spread, aim in rows])
 
 
 def _dig(found: dict, path: tuple[str, ...]) -> float | None:

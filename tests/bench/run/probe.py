@@ -50,7 +50,9 @@ def measure(binary: str, sessions: int = SESSIONS, rooms_each: int = ROOMS_EACH,
             raise Failed(f"the node has {shown:.0f} rooms, not {rooms}")
         # What joining and talking left to do is over once Redis is as idle as it gets.
         probes = _metric(node, "madang_broker_probes_total")
-        until("the first round of probes", lambda: _metric(node, "madang_broker_probes_total") >= probes + rooms, PATIENCE)
+        until(
+            "the first round of probes", lambda: _metric(node, "madang_broker_probes_total") >= probes + rooms, PATIENCE
+        )
         full, of_node, rate = _over(redis, node, seconds)
         interval = _metric(node, "madang_broker_probe_interval_seconds")
     return {

@@ -124,7 +124,7 @@ def _sound(cell: Cell, server: Server, generator: Generator) -> Run:
 
 
 def _publish(server: Server, generator: Generator) -> dict:
-    found = publish.measure(server, generator, 1, 0, calls=5000)
+    found = publish.measure(server, generator, 1, 0, 0, calls=5000)
     assert "half" in found, "; ".join(found["void"])
     assert not found["wrong"], "; ".join(found["wrong"])
     return {**found, "void": []}
