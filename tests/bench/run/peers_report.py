@@ -170,7 +170,7 @@ def _load(runs: list[Run], titles: dict[str, str]) -> list[str]:
 
 
 def pictures(run: dict) -> dict[str, str]:
-    """Returns the SVG files by name."""
+    """Returns the SVG files by name, of what was measured."""
     runs, titles = run["runs"], {server["name"]: server["title"] for server in run["servers"]}
     color = dict(zip(titles, COLORS))
 
@@ -178,14 +178,16 @@ def pictures(run: dict) -> dict[str, str]:
         spreads = {name: over_rounds(runs, cell, name, figure) for name in titles}
         return [Bar(titles[name], spread, color[name]) for name, spread in spreads.items() if spread]
 
-    cpu = [(cell.title, group(cell.name, CPU_PER_DELIVERY)) for cell in _loaded(runs)]
-    memory = [("8,000 sessions, each in a room of ten", group(IDLE, IDLE_KIB))]
-    lines = [(title, color[name], _curve(runs, CURVES.name, name)) for name, title in titles.items()]
-    return {
-        "performance-cpu.svg": bars("CPU of the server for one delivery", "µs", cpu),
-        "performance-memory.svg": bars("Resident memory of a session at rest", "KiB", memory),
-        "performance-latency.svg": curves(f"Latency of deliveries: {CURVES.title}", lines),
-    }
+    found = {}
+    if loaded := _loaded(runs):
+        cpu = [(cell.title, group(cell.name, CPU_PER_DELIVERY)) for cell in loaded]
+        lines = [(title, color[name], _curve(runs, CURVES.name, name)) for name, title in titles.items()]
+        found["performance-cpu.svg"] = bars("CPU of the server for one delivery", "µs", cpu)
+        found["performance-latency.svg"] = curves(f"Latency of deliveries: {CURVES.title}", lines)
+    if any(each["cell"] == IDLE for each in runs):
+        memory = [("8,000 sessions, each in a room of ten", group(IDLE, IDLE_KIB))]
+        found["performance-memory.svg"] = bars("Resident memory of a session at rest", "KiB", memory)
+    return found
 
 
 def _curve(runs: list[Run], cell: str, name: str) -> list[tuple[float, float]]:

@@ -1,5 +1,6 @@
 """Tests of what readers are shown."""
 
+import re
 import tempfile
 import unittest
 import xml.dom.minidom
@@ -102,6 +103,12 @@ class Reports(unittest.TestCase):
         text = "\n".join(own_report.markdown(whole("own", OWN_CELLS, {"madang": 8.0})))
         for cell in OWN_CELLS:
             self.assertIn("8,000 sessions" if cell.name == "idle" else cell.title, text)
+
+    def test_a_part_shows_no_picture_that_it_does_not_have(self):
+        run = whole("peers", [cell for cell in PEER_CELLS if cell.name == "dense"], {"madang": 8.0})
+        text = "\n".join(peers_report.markdown(run))
+        self.assertEqual(set(re.findall(r"images/(\S+\.svg)", text)), set(peers_report.pictures(run)))
+        self.assertNotIn("performance-memory.svg", text)
 
     def test_a_block_replaces_the_one_of_its_kind_and_no_other(self):
         with tempfile.TemporaryDirectory() as scratch:
