@@ -90,6 +90,15 @@ class Reports(unittest.TestCase):
         self.assertIn("* `dense`, title of madang, round 2 is void: the generator took 91 %", text)
         self.assertNotIn("dense", peers_report.summary(run))
 
+    def test_a_server_that_fills_its_core_is_marked(self):
+        run = whole("peers", PEER_CELLS, {"madang": 8.0, "centrifuge-history": 32.0})
+        for each in run["runs"]:
+            if each["server"] == "centrifuge-history":
+                each["result"]["processes"]["server"]["percent_of_core"] = 99
+        text = "\n".join(peers_report.markdown(run))
+        self.assertIn("| 1; ≥ 32 µs |", text)
+        self.assertNotIn("≥ 8", text)
+
     def test_what_was_wrong_is_told_even_if_its_repeat_was_right(self):
         first, second = (
             run_of("rooms", "madang", 0, 1, wrong=["3 deliveries are lost"]),
