@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// How often what all members have passed is dropped from the order: each time it is so long.
 const PRUNE: usize = 1024;
@@ -66,7 +66,38 @@ pub(super) struct Ledger {
     order: VecDeque<Id>,
     /// What members passed over, and may yet show.
     passed: HashSet<(u32, Id)>,
+    doubts: Doubts,
     tally: Tally,
+}
+
+/// Messages that a member showed before others that were shown by then. Either that is its order, or it lacks the
+/// others: it is known once it shows one of them.
+#[derive(Debug, Default)]
+struct Doubts {
+    /// How often each of the former came late to somebody.
+    late: HashMap<Id, u64>,
+    /// By member and the first of the others.
+    by_next: HashMap<(u32, Id), Vec<Id>>,
+}
+
+impl Doubts {
+    fn add(&mut self, member: u32, id: Id, next: Id) {
+        self.late.insert(id, 0);
+        self.by_next.entry((member, next)).or_default().push(id);
+    }
+
+    /// Notes that a message came late to somebody; returns true if it is not known which order is right.
+    fn is_late(&mut self, id: Id) -> bool {
+        let late = self.late.get_mut(&id);
+        late.map(|late| *late += 1).is_some()
+    }
+
+    /// Notes that a member shows a message; returns how many came late by the order that this makes sure.
+    fn settle(&mut self, member: u32, id: Id) -> u64 {
+        let earlier = self.by_next.remove(&(member, id)).unwrap_or_default();
+        let late = earlier.iter().filter_map(|id| self.late.remove(id));
+        late.sum()
+    }
 }
 
 /// What was found wrong, in deliveries.
@@ -127,6 +158,7 @@ impl Ledger {
             base: 0,
             order: VecDeque::new(),
             passed: HashSet::new(),
+            doubts: Doubts::default(),
             tally: Tally::default(),
         }
     }
@@ -262,6 +294,9 @@ impl Ledger {
     fn put(&mut self, member: u32, id: Id, place: Option<u64>) -> bool {
         let at = self.members[member as usize].place;
         let end = self.base + self.order.len() as u64;
+        if !self.doubts.by_next.is_empty() {
+            self.tally.reordered += self.doubts.settle(member, id);
+        }
         match place {
             Some(place) if place == at => {}
             Some(place) if place > at => {
@@ -274,12 +309,14 @@ impl Ledger {
                 if !self.passed.remove(&(member, id)) {
                     return false;
                 }
-                self.tally.reordered += 1;
+                if !self.doubts.is_late(id) {
+                    self.tally.reordered += 1;
+                }
                 return true;
             }
             None if at == end => self.append(id),
             None => {
-                self.insert(at, id);
+                self.insert(member, at, id);
                 self.members[member as usize].place = at + 1;
                 return true;
             }
@@ -304,8 +341,9 @@ impl Ledger {
     }
 
     /// Puts a message where a member shows it, though others are past that: those have passed it.
-    fn insert(&mut self, at: u64, id: Id) {
+    fn insert(&mut self, member: u32, at: u64, id: Id) {
         let index = usize::try_from(at - self.base).expect("it is in memory");
+        self.doubts.add(member, id, self.order[index]);
         self.order.insert(index, id);
         for (member, state) in (0_u32..).zip(&mut self.members) {
             if state.place > at {

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 /// Has members show messages, and says whether all were taken as new.
@@ -196,4 +198,89 @@ fn answers_that_are_given_up_are_refusals() {
         .map(|answered| (answered.due, answered.spared))
         .collect();
     assert_eq!(spared, [(1, 2), (2, 0)]);
+}
+
+#[test]
+fn who_lacks_something_and_shows_what_is_new_to_all_does_not_make_the_others_look_out_of_order() {
+    let mut ledger = said(3, 3);
+    assert!(show_all(&mut ledger, 0, &[(0, 0), (0, 1)]));
+    // The second member has lost (0, 1), and is the first to show (0, 2).
+    assert!(show_all(&mut ledger, 1, &[(0, 0), (0, 2)]));
+    assert!(show_all(&mut ledger, 0, &[(0, 2)]));
+    assert!(show_all(&mut ledger, 2, &[(0, 0), (0, 1), (0, 2)]));
+    let lost = Tally {
+        lost: 1,
+        ..Tally::default()
+    };
+    assert_eq!(ledger.tally(), lost);
+    assert!(show_all(&mut ledger, 1, &[(0, 1)]), "it was only late");
+    let tally = ledger.tally();
+    assert!(tally.reordered > 0 && tally.lost == 0, "{tally:?}");
+}
+
+/// What happens to one message on its way to one member.
+#[derive(Clone, Copy, Debug)]
+enum Mishap {
+    Nothing,
+    Lost,
+    Doubled,
+    /// It comes so many messages later.
+    Late(usize),
+}
+
+fn mishap() -> impl Strategy<Value = Mishap> {
+    prop_oneof![
+        Just(Mishap::Nothing),
+        Just(Mishap::Lost),
+        Just(Mishap::Doubled),
+        (1_usize..4).prop_map(Mishap::Late),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn one_mishap_is_found_however_the_members_are_read(
+        senders in prop::collection::vec(0_u32..3, 20..60),
+        mishap in mishap(),
+        member in 0_usize..3,
+        index in 0_usize..16,
+        reads in prop::collection::vec((0_usize..3, 1_usize..5), 0..200),
+    ) {
+        let mut ledger = Ledger::new(3);
+        let mut order = Vec::new();
+        for sender in senders {
+            let (n, _) = ledger.send(sender, 0);
+            ledger.answer(sender, n.into(), true).unwrap();
+            order.push((sender, n));
+        }
+        let mut inboxes: Vec<VecDeque<Id>> = vec![order.iter().copied().collect(); 3];
+        let inbox = &mut inboxes[member];
+        match mishap {
+            Mishap::Nothing => {}
+            Mishap::Lost => drop(inbox.remove(index)),
+            Mishap::Doubled => inbox.insert(index, order[index]),
+            Mishap::Late(count) => {
+                let id = inbox.remove(index).unwrap();
+                inbox.insert(index + count, id);
+            }
+        }
+        let rest = (0..3).map(|member| (member, order.len() + 1));
+        for (member, count) in reads.into_iter().chain(rest) {
+            for _ in 0..count {
+                if let Some(id) = inboxes[member].pop_front() {
+                    ledger.show(u32::try_from(member).unwrap(), id, &mut 0);
+                }
+            }
+        }
+        let tally = ledger.tally();
+        let found = (tally.lost, tally.doubled, tally.reordered > 0);
+        let expected = match mishap {
+            Mishap::Nothing => (0, 0, false),
+            Mishap::Lost => (1, 0, false),
+            Mishap::Doubled => (0, 1, false),
+            Mishap::Late(_) => (0, 0, true),
+        };
+        prop_assert_eq!(found, expected, "{:?} {:?}", mishap, tally);
+        prop_assert_eq!((tally.foreign, tally.unanswered), (0, 0));
+    }
 }
