@@ -182,6 +182,17 @@ mod tests {
     }
 
     #[test]
+    fn the_document_names_every_option() {
+        let document = include_str!("../docs/bench.md");
+        let command = <Command as clap::CommandFactory>::command();
+        let options = command.get_arguments().filter_map(clap::Arg::get_long);
+        let missing: Vec<_> = options
+            .filter(|name| !document.contains(&format!("`--{name}")))
+            .collect();
+        assert_eq!(missing, [""; 0], "not in docs/bench.md");
+    }
+
+    #[test]
     fn processes_and_targets_can_be_given_many_times() {
         let words = [
             "bench", "--pid", "17", "--pid", "redis=18", "--url", "http://a", "--url", "ws://b",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::str::FromStr;
 
-/// Nanoseconds of a tick of `/proc/stat`: USER_HZ is 100 on all of Linux.
+/// Nanoseconds of a tick of `/proc/stat`: `USER_HZ` is 100 on all of Linux.
 const TICK: u64 = 10_000_000;
 
 /// A process that is accounted for, under a name.

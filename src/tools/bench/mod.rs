@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod dialect;
+mod hand;
 mod ledger;
 pub mod pace;
 mod plan;

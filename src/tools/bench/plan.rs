@@ -117,7 +117,7 @@ impl Plan {
         if targets.is_empty() {
             return Err("--url must be given at least once".to_owned());
         }
-        let run = std::iter::repeat_with(|| fastrand::lowercase())
+        let run = std::iter::repeat_with(fastrand::lowercase)
             .take(RUN_LETTERS)
             .collect();
         Ok(Self {

@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel};
-use std::thread::{Builder, JoinHandle, sleep};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use mio::Waker;
-
 use super::account::{Cpu, memory, peak};
+use super::hand::Hand;
 use super::plan::{Load, Plan, nanoseconds};
 use super::record::Record;
 use super::report::progress::Progress;
-use super::thread::{Order, Status, Thread};
+use super::thread::{Order, Status};
 
 /// How often the threads' counts are looked at.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -50,16 +48,6 @@ pub(super) struct Outcome {
     pub(super) cost: Cost,
     /// Time from the cut to the last session that was whole again.
     pub(super) resumed_in: Option<Duration>,
-}
-
-/// A thread from outside.
-#[derive(Debug)]
-struct Hand {
-    orders: Sender<Order>,
-    waker: Waker,
-    status: Arc<Status>,
-    thread: JoinHandle<io::Result<Record>>,
-    given: u64,
 }
 
 #[derive(Debug)]
@@ -113,7 +101,7 @@ impl<'a> Run<'a> {
     fn start(plan: &'a Plan) -> Result<Self, String> {
         let began = Instant::now();
         let shared = Arc::new(plan.clone());
-        let hands = (0..plan.options.threads).map(|index| hand(&shared, index, began));
+        let hands = (0..plan.options.threads).map(|index| Hand::new(&shared, index, began));
         let hands: io::Result<Vec<Hand>> = hands.collect();
         Ok(Self {
             plan,
@@ -130,10 +118,7 @@ impl<'a> Run<'a> {
     /// Gives all threads an order; they obey it when they next look.
     fn order(&mut self, order: &Order) {
         for hand in &mut self.hands {
-            // A thread that has failed tells so at the end.
-            let _ = hand.orders.send(order.clone());
-            let _ = hand.waker.wake();
-            hand.given += 1;
+            hand.order(order.clone());
         }
     }
 
@@ -154,9 +139,7 @@ impl<'a> Run<'a> {
     }
 
     fn have_obeyed(&self) -> bool {
-        self.hands
-            .iter()
-            .all(|hand| hand.status.obeyed.load(Ordering::Acquire) == hand.given)
+        self.hands.iter().all(Hand::has_obeyed)
     }
 
     /// Waits until something holds after the last order, or the time is over; returns true if it does.
@@ -167,7 +150,7 @@ impl<'a> Run<'a> {
                 self.tell(phase, true);
                 return true;
             }
-            if Instant::now() >= end || self.hands.iter().any(|hand| hand.thread.is_finished()) {
+            if Instant::now() >= end || self.hands.iter().any(|hand| hand.is_over()) {
                 self.tell(phase, true);
                 return false;
             }
@@ -268,42 +251,8 @@ impl<'a> Run<'a> {
         self.order(&Order::Finish);
         let mut all = Record::default();
         for hand in self.hands.drain(..) {
-            let record = hand
-                .thread
-                .join()
-                .map_err(|_| "a thread of the bench panicked".to_owned())?;
-            all.add(&record.map_err(|error| format!("a thread of the bench failed: {error}"))?);
+            all.add(&hand.end()?);
         }
         Ok(all)
-    }
-}
-
-fn hand(plan: &Arc<Plan>, index: u32, began: Instant) -> io::Result<Hand> {
-    let (orders, received) = channel();
-    let status = Arc::new(Status::default());
-    let (told, heard) = channel();
-    let thread = {
-        let (plan, status) = (Arc::clone(plan), Arc::clone(&status));
-        Builder::new()
-            .name(format!("bench {index}"))
-            .spawn(move || {
-                // What a thread has is not for others to hold, so it makes it itself.
-                let (thread, waker) = Thread::new(plan, index, began, received, status)?;
-                let _ = told.send(waker);
-                thread.run()
-            })?
-    };
-    match heard.recv() {
-        Ok(waker) => Ok(Hand {
-            orders,
-            waker,
-            status,
-            thread,
-            given: 0,
-        }),
-        Err(_) => match thread.join() {
-            Ok(Err(error)) => Err(error),
-            _ => Err(io::Error::other("a thread of the bench ended at once")),
-        },
     }
 }

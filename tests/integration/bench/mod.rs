@@ -201,9 +201,12 @@ async fn sessions_that_a_server_closes_are_told_with_the_reason() {
     );
 }
 
+/// Makes options that cannot be used.
+type Change = fn(&mut Options);
+
 #[test]
 fn options_that_cannot_be_used_are_told_in_a_sentence() {
-    let rows: [(&str, fn(&mut Options)); 9] = [
+    let rows: [(&str, Change); 9] = [
         ("--payload must be from 31 to 65536 bytes", |options| {
             options.payload = 10
         }),

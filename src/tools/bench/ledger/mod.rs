@@ -3,49 +3,19 @@
 //! The first member that shows a message at some place fixes the room's order there; all others must show the same.
 //! Messages that all have are forgotten.
 
+mod doubts;
+mod order;
+mod sender;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
-/// How often what all members have passed is dropped from the order: each time it is so long.
-const PRUNE: usize = 1024;
-
-/// Messages after which the effect of one that was refused is not waited for any more.
-const KEPT_REFUSED: usize = 64;
+use doubts::Doubts;
+use sender::{Answer, Sender, Sent};
 
 /// Names a message in its room: who sent it, and its number among those of its sender.
 type Id = (u32, u32);
-
-/// The answer to a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    None,
-    Accepted,
-    /// It is not expected anywhere, unless somebody has it.
-    Refused,
-}
-
-/// A message that was sent.
-#[derive(Clone, Copy, Debug)]
-struct Sent {
-    due: u64,
-    answer: Answer,
-    /// Members who must have it, and who do.
-    expected: u32,
-    shown: u32,
-    /// Its place in the room's order.
-    place: Option<u64>,
-}
-
-/// The messages of a sender, from the first that is not settled.
-#[derive(Debug, Default)]
-struct Sender {
-    first: u32,
-    messages: VecDeque<Sent>,
-    /// The number after the last one in the room's order.
-    next: u32,
-}
 
 #[derive(Debug)]
 struct Member {
@@ -68,36 +38,6 @@ pub(super) struct Ledger {
     passed: HashSet<(u32, Id)>,
     doubts: Doubts,
     tally: Tally,
-}
-
-/// Messages that a member showed before others that were shown by then. Either that is its order, or it lacks the
-/// others: it is known once it shows one of them.
-#[derive(Debug, Default)]
-struct Doubts {
-    /// How often each of the former came late to somebody.
-    late: HashMap<Id, u64>,
-    /// By member and the first of the others.
-    by_next: HashMap<(u32, Id), Vec<Id>>,
-}
-
-impl Doubts {
-    fn add(&mut self, member: u32, id: Id, next: Id) {
-        self.late.insert(id, 0);
-        self.by_next.entry((member, next)).or_default().push(id);
-    }
-
-    /// Notes that a message came late to somebody; returns true if it is not known which order is right.
-    fn is_late(&mut self, id: Id) -> bool {
-        let late = self.late.get_mut(&id);
-        late.map(|late| *late += 1).is_some()
-    }
-
-    /// Notes that a member shows a message; returns how many came late by the order that this makes sure.
-    fn settle(&mut self, member: u32, id: Id) -> u64 {
-        let earlier = self.by_next.remove(&(member, id)).unwrap_or_default();
-        let late = earlier.iter().filter_map(|id| self.late.remove(id));
-        late.sum()
-    }
 }
 
 /// What was found wrong, in deliveries.
@@ -290,89 +230,6 @@ impl Ledger {
         Shown::New { lacking }
     }
 
-    /// Moves a member over a message; returns false if it has shown it before.
-    fn put(&mut self, member: u32, id: Id, place: Option<u64>) -> bool {
-        let at = self.members[member as usize].place;
-        let end = self.base + self.order.len() as u64;
-        if !self.doubts.by_next.is_empty() {
-            self.tally.reordered += self.doubts.settle(member, id);
-        }
-        match place {
-            Some(place) if place == at => {}
-            Some(place) if place > at => {
-                for passed in at..place {
-                    let index = usize::try_from(passed - self.base).expect("it is in memory");
-                    self.passed.insert((member, self.order[index]));
-                }
-            }
-            Some(_) => {
-                if !self.passed.remove(&(member, id)) {
-                    return false;
-                }
-                if !self.doubts.is_late(id) {
-                    self.tally.reordered += 1;
-                }
-                return true;
-            }
-            None if at == end => self.append(id),
-            None => {
-                self.insert(member, at, id);
-                self.members[member as usize].place = at + 1;
-                return true;
-            }
-        }
-        self.members[member as usize].place = place.unwrap_or(at) + 1;
-        true
-    }
-
-    /// Puts a message at the end of the room's order.
-    fn append(&mut self, (who, n): Id) {
-        let end = self.base + self.order.len() as u64;
-        self.order.push_back((who, n));
-        let sender = &mut self.senders[who as usize];
-        if n < sender.next {
-            self.tally.reordered += 1;
-        }
-        sender.next = sender.next.max(n + 1);
-        sender.place(n, end);
-        if self.order.len() >= PRUNE && self.order.len().is_power_of_two() {
-            self.prune();
-        }
-    }
-
-    /// Puts a message where a member shows it, though others are past that: those have passed it.
-    fn insert(&mut self, member: u32, at: u64, id: Id) {
-        let index = usize::try_from(at - self.base).expect("it is in memory");
-        self.doubts.add(member, id, self.order[index]);
-        self.order.insert(index, id);
-        for (member, state) in (0_u32..).zip(&mut self.members) {
-            if state.place > at {
-                state.place += 1;
-                if state.counts {
-                    self.passed.insert((member, id));
-                }
-            }
-        }
-        self.senders[id.0 as usize].place(id.1, at);
-        for index in index + 1..self.order.len() {
-            let (who, n) = self.order[index];
-            let sender = &mut self.senders[who as usize];
-            if let Some(index) = n.checked_sub(sender.first) {
-                let place = &mut sender.messages[index as usize].place;
-                *place = place.map(|place| place + 1);
-            }
-        }
-    }
-
-    fn prune(&mut self) {
-        let present = self.members.iter().filter(|member| member.counts);
-        let passed = present.map(|member| member.place).min();
-        let Some(passed) = passed else { return };
-        let count = usize::try_from(passed.saturating_sub(self.base)).unwrap_or(0);
-        self.order.drain(..count.min(self.order.len()));
-        self.base = self.base.max(passed);
-    }
-
     /// Returns what was found wrong so far, and what is lost if nothing more comes.
     pub(super) fn tally(&self) -> Tally {
         let mut tally = self.tally;
@@ -390,30 +247,5 @@ impl Ledger {
             }
         }
         tally
-    }
-}
-
-impl Sender {
-    /// Gives a message that is not settled its place in the room's order.
-    fn place(&mut self, n: u32, place: u64) {
-        let index = (n - self.first) as usize;
-        self.messages[index].place = Some(place);
-    }
-
-    /// Drops what is settled.
-    fn forget(&mut self) {
-        while let Some(first) = self.messages.front() {
-            let is_settled = match first.answer {
-                Answer::None => false,
-                Answer::Accepted => first.shown >= first.expected,
-                // Its effect may yet be seen.
-                Answer::Refused => self.messages.len() > KEPT_REFUSED,
-            };
-            if !is_settled {
-                return;
-            }
-            self.messages.pop_front();
-            self.first += 1;
-        }
     }
 }

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::order::PRUNE;
 use super::*;
 
 /// Has members show messages, and says whether all were taken as new.

@@ -63,7 +63,11 @@ impl Report {
                 told: record.slow.told,
             }),
             memory: memory(&outcome.memory, record.opened),
-            processes: processes(&outcome.cost, record),
+            processes: if options.time.is_zero() {
+                BTreeMap::new()
+            } else {
+                processes(&outcome.cost, record)
+            },
             generator: generator(plan, &outcome.cost, record),
             machine: machine(&outcome.cost),
             void: Vec::new(),

@@ -11,6 +11,9 @@ use super::*;
 
 const SECOND: u64 = 1_000_000_000;
 
+/// Makes something of a run different.
+type Change<T> = fn(&mut T);
+
 /// Ten seconds in which each of 1,000 deliveries of 100 messages took 2 ms, the server half a core and the bench a
 /// tenth.
 fn outcome() -> Outcome {
@@ -117,7 +120,7 @@ fn figures_follow_from_what_was_counted() {
 
 #[test]
 fn what_measures_the_bench_rather_than_the_server_is_void() {
-    let changes: [(&str, fn(&mut Outcome)); 4] = [
+    let changes: [(&str, Change<Outcome>); 4] = [
         ("the generator took 90 % of its core", |outcome| {
             outcome.cost.after.generator = ByThread::from([(9, 10 * SECOND)]);
         }),
@@ -145,7 +148,7 @@ fn what_measures_the_bench_rather_than_the_server_is_void() {
 
 #[test]
 fn what_the_server_did_wrong_is_told() {
-    let changes: [(&str, fn(&mut Record)); 10] = [
+    let changes: [(&str, Change<Record>); 10] = [
         ("3 deliveries are lost", |record| record.tally.lost = 3),
         ("1 deliveries are doubled", |record| {
             record.tally.doubled = 1
@@ -188,6 +191,46 @@ fn what_the_server_did_wrong_is_told() {
         Ok(()),
         "what is told is not lost"
     );
+}
+
+#[test]
+fn a_run_that_measures_no_time_has_no_figures_of_it() {
+    let options = Options {
+        urls: vec!["http://127.0.0.1:1".to_owned()],
+        time: Duration::ZERO,
+        ..Options::default()
+    };
+    let mut outcome = outcome();
+    outcome.cost.time = Duration::from_nanos(1);
+    let measured = Measured::new(&Plan::new(options).unwrap(), outcome);
+    assert_eq!(measured.report.void, [""; 0]);
+    assert!(measured.report.processes.is_empty());
+    assert!(!measured.report.memory.is_empty());
+}
+
+#[test]
+fn the_document_names_every_part_of_the_report() {
+    let document = include_str!("../../../../docs/bench.md");
+    let mut outcome = outcome();
+    outcome.record.slow.sessions = 1;
+    outcome.record.last_member.record(1);
+    outcome.resumed_in = Some(Duration::from_secs(1));
+    let json = json(outcome);
+    // What is only with several targets.
+    let mut names = vec!["same_node_ms".to_owned(), "other_node_ms".to_owned()];
+    let plain = ["label", "version", "protocol", "urls", "seed", "plan"];
+    names.extend(json.as_object().unwrap().keys().cloned());
+    names.extend(json["deliveries"].as_object().unwrap().keys().cloned());
+    names.extend(json["resume"].as_object().unwrap().keys().cloned());
+    names.retain(|name| !plain.contains(&name.as_str()));
+    // What the table above says of them all: they count loss, doubles and order.
+    names.retain(|name| !["lost", "doubled", "reordered"].contains(&name.as_str()));
+    for name in names {
+        assert!(
+            document.contains(&format!("`{name}`")),
+            "`{name}` is not in docs/bench.md"
+        );
+    }
 }
 
 #[test]

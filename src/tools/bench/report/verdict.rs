@@ -13,6 +13,9 @@ const LATENESS: f64 = 1.0;
 /// Returns what makes the run void.
 pub(super) fn void(report: &Report) -> Vec<String> {
     let mut void = Vec::new();
+    if report.plan.seconds == 0.0 {
+        return void;
+    }
     let used = report.generator.percent_of_core;
     if used > GENERATOR {
         void.push(format!(

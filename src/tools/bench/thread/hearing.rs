@@ -24,7 +24,7 @@ impl Thread {
             match session.read(&mut buffer, READ) {
                 Ok((filled, is_full)) => {
                     self.tick();
-                    self.record.reads += 1;
+                    self.record.reads += u64::from(self.is_measured(self.clock));
                     self.hear(index, &buffer[..filled]);
                     if !is_full && !is_ending {
                         break;
@@ -54,7 +54,7 @@ impl Thread {
             match read_frame(&bytes[at..]) {
                 Ok(Some((frame, length))) => {
                     at += length;
-                    self.record.frames += 1;
+                    self.record.frames += u64::from(self.is_measured(self.clock));
                     self.hear_frame(index, frame);
                 }
                 Ok(None) => return self.sessions[index].keep(&bytes[at..]),
@@ -89,7 +89,7 @@ impl Thread {
             Heard::Refused(n, code) => self.answered(index, n, Some(code)),
             Heard::Greeted(token) => self.greeted(index, token),
             Heard::Joined { epoch, seq } => self.joined(index, epoch, seq),
-            Heard::JoinRefused(why, retry_after) => self.join_refused(index, why, retry_after),
+            Heard::JoinRefused(why, retry_after) => self.join_refused(index, &why, retry_after),
             Heard::Gap { from, to } => self.told_gap(index, from, to),
             Heard::Rewound { epoch, from } => {
                 self.record.rewound += 1;
