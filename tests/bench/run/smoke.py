@@ -19,7 +19,7 @@ from figures import CPU_PER_DELIVERY, IDLE_KIB, Run, at
 from layout import DOCUMENT
 from processes import Failed
 from servers import PEER_SERVERS, Madang, Server
-from stage import Generator, clean, madang_for, measure
+from stage import Generator, clean, cut_short, madang_for, measure
 
 
 class Count:
@@ -104,13 +104,17 @@ def _sound(cell: Cell, server: Server, generator: Generator) -> Run:
     """Runs a cell; what counts is that all arrived and that the books were kept, not how fast."""
     run = measure(cell, server, generator, cell.measured, 0, 0)
     assert run["result"], "; ".join(run["void"])
+    if cut_short(run["result"]):
+        # The machine had no time for the generator itself; that is no fault of it, if it passes.
+        run = measure(cell, server, generator, cell.measured, 0, 1)
     assert not run["wrong"], "; ".join(run["wrong"])
     for name, figure in (
         ("ratio", at("deliveries", "ratio")),
         ("received", at("deliveries", "received")),
         ("CPU", CPU_PER_DELIVERY),
     ):
-        assert figure(run), f"no {name} in what madang bench wrote"
+        told = {part: run["result"].get(part) for part in ("deliveries", "processes")}
+        assert figure(run), f"no {name} in what madang bench wrote: {told}"
     assert at("deliveries", "ratio")(run) == 1, f"{at('deliveries', 'ratio')(run)} of the deliveries arrived"
     if cell.name == "idle":
         assert IDLE_KIB(run) is not None, "no memory at rest in what madang bench wrote"

@@ -14,6 +14,10 @@ from redis import Redis
 from servers import Madang, Server, Started
 
 
+# Of the measured phase, by which its length may be off.
+PHASE_TOLERANCE = 0.02
+
+
 @dataclass(frozen=True)
 class Generator:
     """`madang bench` of one binary."""
@@ -53,7 +57,22 @@ def measure(cell: Cell, server: Server, generator: Generator, seconds: float, nu
             result = generator.run(arguments, cell.seconds(seconds) + 60)
         except Failed as failed:
             return {**run, "void": [str(failed)], "wrong": [], "result": {}}
-    return {**run, "void": result.get("void", []), "wrong": result.get("wrong", []), "result": result}
+    void = [*result.get("void", []), *cut_short(result)]
+    return {**run, "void": void, "wrong": result.get("wrong", []), "result": result}
+
+
+def cut_short(result: dict) -> list[str]:
+    """Returns a reason if the generator did not account for the whole phase that it measured.
+
+    On a machine that has no time for it, it may read the CPU of the server late; nothing is known of the rest then.
+    """
+    deliveries, planned = result.get("deliveries") or {}, result["plan"]["seconds"]
+    if not deliveries.get("per_second"):
+        return []
+    lasted = deliveries["received"] / deliveries["per_second"]
+    if abs(lasted - planned) <= PHASE_TOLERANCE * planned:
+        return []
+    return [f"the generator accounted for {lasted:.1f} of {planned:.1f} s"]
 
 
 def names(nodes: int) -> list[str]:

@@ -3,6 +3,7 @@
 import unittest
 
 from rounds import attempts, order, plan
+from stage import cut_short
 
 
 def outcome(*reasons, wrong=()):
@@ -28,6 +29,14 @@ class Rounds(unittest.TestCase):
                 (1, "rooms", "a"),
             ],
         )
+
+    def test_a_phase_that_was_not_accounted_for_is_void(self):
+        def result(received, per_second):
+            return {"plan": {"seconds": 10.0}, "deliveries": {"received": received, "per_second": per_second}}
+
+        self.assertEqual(cut_short(result(1000, 100.5)), [])
+        self.assertEqual(cut_short(result(1000, 500_000)), ["the generator accounted for 0.0 of 10.0 s"])
+        self.assertEqual(cut_short({"plan": {"seconds": 2.0}}), [], "an idle cell delivers nothing")
 
     def test_what_is_valid_is_not_repeated(self):
         self.assertEqual(attempts(lambda attempt: outcome()), [outcome()])
