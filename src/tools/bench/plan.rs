@@ -105,7 +105,14 @@ impl Plan {
                 options.dialect
             ));
         }
-        if options.slow < 0.0 || options.slow >= 100.0 {
+        let senders = options.senders.unwrap_or(options.members);
+        if senders == 0 || senders > options.members {
+            return Err(format!(
+                "--senders must be from 1 to the members of a room, {}",
+                options.members
+            ));
+        }
+        if !(0.0..100.0).contains(&options.slow) {
             return Err("--slow must be from 0 to below 100 percent".to_owned());
         }
         check_files(sessions)?;
@@ -124,10 +131,7 @@ impl Plan {
             targets,
             load,
             sessions,
-            senders: options
-                .senders
-                .unwrap_or(options.members)
-                .clamp(1, options.members),
+            senders,
             seed: options.seed.unwrap_or_else(|| u64::from(fastrand::u32(..))),
             run,
             options,

@@ -234,10 +234,10 @@ impl<'a> Run<'a> {
     fn storm(&mut self) -> Option<u64> {
         let length = self.plan.options.storm?;
         let cut = self.now();
-        let members = self.sum(|status| &status.opened) - self.sum(|status| &status.closed);
         self.order(&Order::Storm(nanoseconds(length)));
         self.until("storm", length + RETURNING, |run| {
-            run.sum(|status| &status.whole) >= members
+            let gone = run.sum(|status| &status.closed);
+            run.sum(|status| &status.whole) + gone >= run.sum(|status| &status.opened)
         });
         self.drain();
         Some(cut)

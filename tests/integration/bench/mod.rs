@@ -206,7 +206,7 @@ type Change = fn(&mut Options);
 
 #[test]
 fn options_that_cannot_be_used_are_told_in_a_sentence() {
-    let rows: [(&str, Change); 9] = [
+    let rows: [(&str, Change); 10] = [
         ("--payload must be from 31 to 65536 bytes", |options| {
             options.payload = 10
         }),
@@ -228,6 +228,10 @@ fn options_that_cannot_be_used_are_told_in_a_sentence() {
             options.dialect = Dialect::SocketIo;
             options.storm = Some(Duration::from_secs(1));
         }),
+        (
+            "--senders must be from 1 to the members of a room, 3",
+            |options| options.senders = Some(4),
+        ),
         ("--slow must be from 0 to below 100 percent", |options| {
             options.slow = 100.0
         }),

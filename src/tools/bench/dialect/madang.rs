@@ -1,6 +1,8 @@
 //! `madang.v1`, see `docs/protocol.md`.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -58,12 +60,8 @@ pub(super) fn send(id: u64, room: &str, stamp: Stamp, payload: usize, frame: &mu
 
 pub(super) fn hear<'a>(payload: &'a [u8], tell: &mut dyn FnMut(Heard<'a>)) {
     if let Some((stamp, _)) = Stamp::find(payload) {
-        tell(Heard::Message {
-            stamp,
-            seq: number_of(payload, b"\"seq\":"),
-            epoch: text_of(payload, b"\"epoch\":\""),
-        });
-        return;
+        let (epoch, seq) = position(payload);
+        return tell(Heard::Message { stamp, seq, epoch });
     }
     // They come to every member at every join: thousands of names that nobody here reads.
     if payload.starts_with(b"{\"type\":\"presence\"") {
@@ -99,18 +97,42 @@ pub(super) fn hear<'a>(payload: &'a [u8], tell: &mut dyn FnMut(Heard<'a>)) {
     }
 }
 
+/// Returns the position of a message. A node writes both parts of it side by side, so one search finds them; another
+/// server may not.
+fn position(payload: &[u8]) -> (Option<&str>, Option<u64>) {
+    static EPOCH: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"epoch\":\""));
+    const SEQ: &[u8] = b"\"seq\":";
+    let Some(at) = EPOCH.find(payload) else {
+        return (None, number_of(payload, SEQ));
+    };
+    let begin = at + EPOCH.needle().len();
+    let epoch = until_quote(&payload[begin..]);
+    let end = begin + epoch.map_or(0, str::len);
+    let seq = match payload[end..].strip_prefix(b"\",\"seq\":") {
+        Some(digits) => leading_number(digits),
+        None => number_of(payload, SEQ),
+    };
+    (epoch, seq)
+}
+
 /// Returns the number behind the first of some bytes.
 pub(super) fn number_of(payload: &[u8], name: &[u8]) -> Option<u64> {
-    let begin = memmem::find(payload, name)? + name.len();
-    let digits = &payload[begin..];
-    let length = digits.iter().position(|byte| !byte.is_ascii_digit())?;
-    std::str::from_utf8(&digits[..length]).ok()?.parse().ok()
+    let at = memmem::find(payload, name)?;
+    leading_number(&payload[at + name.len()..])
 }
 
 /// Returns the text behind the first of some bytes, up to the next quotation mark.
 pub(super) fn text_of<'a>(payload: &'a [u8], name: &[u8]) -> Option<&'a str> {
-    let begin = memmem::find(payload, name)? + name.len();
-    let text = &payload[begin..];
-    let length = memchr::memchr(b'"', text)?;
-    std::str::from_utf8(&text[..length]).ok()
+    let at = memmem::find(payload, name)?;
+    until_quote(&payload[at + name.len()..])
+}
+
+fn leading_number(bytes: &[u8]) -> Option<u64> {
+    let length = bytes.iter().position(|byte| !byte.is_ascii_digit())?;
+    std::str::from_utf8(&bytes[..length]).ok()?.parse().ok()
+}
+
+fn until_quote(bytes: &[u8]) -> Option<&str> {
+    let length = memchr::memchr(b'"', bytes)?;
+    std::str::from_utf8(&bytes[..length]).ok()
 }

@@ -73,6 +73,10 @@ fn madang_is_understood() {
             message(Some(42), Some("e1")),
         ),
         (
+            format!(r#"{{"type":"message","seq":42,"text":"{text}","at":1,"epoch":"e1"}}"#),
+            message(Some(42), Some("e1")),
+        ),
+        (
             r#"{"type":"welcome","token":"t","user":{}}"#.to_owned(),
             r#"Greeted(Some("t"))"#.to_owned(),
         ),

@@ -12,7 +12,7 @@ use crate::tools::bench::record::Times;
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 420.0;
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = 740.0;
+const RIGHT: f64 = 720.0;
 const TOP: f64 = 64.0;
 const BOTTOM: f64 = 360.0;
 /// Points of a curve for each factor of ten in what lies above.

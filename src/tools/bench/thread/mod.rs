@@ -216,11 +216,7 @@ impl Thread {
             self.return_later(index);
             return;
         }
-        for due in self.rooms[room].ledger.leave(member) {
-            self.owed -= 1;
-            self.record.expected -= u64::from(self.is_measured(due));
-        }
-        self.sessions[index].is_given_up = true;
+        self.leave(index);
         if was != State::Live {
             count(&mut self.record.failed, why);
             Status::add(&self.status.failed, 1);
@@ -230,6 +226,17 @@ impl Thread {
         } else {
             count(&mut self.record.closed, why);
             Status::add(&self.status.closed, 1);
+        }
+    }
+
+    /// Notes that a session does not come back: nothing is expected of it any more.
+    fn leave(&mut self, index: usize) {
+        let session = &mut self.sessions[index];
+        session.is_given_up = true;
+        let (room, member) = (session.room as usize, session.member);
+        for due in self.rooms[room].ledger.leave(member) {
+            self.owed -= 1;
+            self.record.expected -= u64::from(self.is_measured(due));
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 
 use super::opening::name;
-use super::{Action, Thread};
+use super::{Action, Status, Thread};
 use crate::tools::bench::plan::{Load, Traffic};
+use crate::tools::bench::record::count;
 use crate::tools::bench::session::State;
 
 impl Thread {
@@ -24,9 +25,16 @@ impl Thread {
             let (room, member) = (session.room as usize, session.member);
             self.give_up_answers(room, member);
             self.not_ready(index);
-            cut.push(index);
+            self.record.resumes.sessions += 1;
+            if self.sessions[index].seq.is_some() {
+                cut.push(index);
+            } else {
+                self.leave(index);
+                let why = "it had no position: the server keeps no history";
+                count(&mut self.record.resumes.refused_without_hint, why);
+                Status::add(&self.status.closed, 1);
+            }
         }
-        self.record.resumes.sessions = cut.len() as u64;
         self.random.shuffle(&mut cut);
         #[expect(clippy::cast_precision_loss, reason = "both are far below 2⁵³")]
         let gap = length as f64 / f64::from(self.plan.sessions);
