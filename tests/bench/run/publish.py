@@ -10,7 +10,7 @@ from layout import OTHER_CORE, SERVER_CORE
 from processes import Failed
 from redis import Redis
 from servers import Server, Started
-from stage import Generator
+from stage import Generator, cut_short
 
 # Everybody is alone in a room. With one message under way each call of the script carries one, as those of
 # redis-benchmark do; with eight, a call carries what came meanwhile.
@@ -44,5 +44,6 @@ def measure(server: Server, generator: Generator, seconds: float, number: int, a
     except Failed as failed:
         return {**run, "void": [str(failed)], "wrong": []}
     measured = [part for name, part in parts.items() if name != "redis"]
-    reasons = {kind: [reason for part in measured for reason in part.get(kind, [])] for kind in ("void", "wrong")}
-    return {**run, **reasons, **parts}
+    void = [reason for part in measured for reason in [*part.get("void", []), *cut_short(part)]]
+    wrong = [reason for part in measured for reason in part.get("wrong", [])]
+    return {**run, "void": void, "wrong": wrong, **parts}
