@@ -104,6 +104,21 @@ fuzz: need-cargo ## Frames, names, settings, entries and HTTP against random byt
 fuzz-smoke: need-cargo ## The same for a few seconds each
 	SECONDS_EACH=5 tests/tools/fuzz.sh
 
+# -- Measure
+
+# Needs two cores with nothing else to do.
+.PHONY: bench
+bench: need-cargo ## madang alone over its whole matrix, written into docs/performance.md; ARGS="--cell dense" picks
+	python3 tests/bench/run own $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: need-cargo ## madang beside the Centrifuge library, Socket.IO and bare ws, written into docs/performance.md
+	python3 tests/bench/run peers $(ARGS)
+
+.PHONY: bench-smoke
+bench-smoke: build-tests ## A few seconds of everything that measures: it works, however fast
+	python3 tests/bench/run smoke
+
 # -- Test with containers and on a cluster
 
 .PHONY: image
