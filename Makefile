@@ -104,6 +104,14 @@ fuzz: need-cargo ## Frames, names, settings, entries and HTTP against random byt
 fuzz-smoke: need-cargo ## The same for a few seconds each
 	SECONDS_EACH=5 tests/tools/fuzz.sh
 
+.PHONY: test-instructions
+test-instructions: need-cargo ## The instructions of the hot path against the baseline: none may take a tenth more
+	tests/tools/instructions.py
+
+.PHONY: instructions-baseline
+instructions-baseline: need-cargo ## Writes that baseline anew, after a change that is worth its cost
+	tests/tools/instructions.py baseline
+
 # -- Test with containers and on a cluster
 
 .PHONY: image
