@@ -43,7 +43,7 @@ setup: ## Installs what the tests need, if it is missing
 	@tests/tools/setup.sh
 
 .PHONY: test
-test: setup test-rust test-page test-web test-api test-chart ## All tests
+test: setup test-rust test-page test-web test-api test-chart test-capacity ## All tests
 
 # All in one build: the parts would each build the dependencies with features of their own.
 .PHONY: build-tests
@@ -95,6 +95,14 @@ test-api: build-tests ## The HTTP API against its OpenAPI document
 .PHONY: test-chart
 test-chart: build-tests ## The Helm chart: rendered, checked and its Redis started, without a cluster
 	tests/tools/chart-tests.sh
+
+.PHONY: test-capacity
+test-capacity: ## What the sizes are computed with, and the page of them
+	tests/tools/capacity-tests.sh
+
+.PHONY: capacity
+capacity: ## Computes docs/capacity.md anew, after a change of tests/capacity/figures.toml
+	python3 tests/capacity
 
 .PHONY: fuzz
 fuzz: need-cargo ## Frames, names, settings, entries and HTTP against random bytes, a minute each
