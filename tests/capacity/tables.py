@@ -10,6 +10,8 @@ from sizing import GIB, MASTER_GIB, MIB, NODE_LOAD, REDIS_LOAD, Size, messages_o
 
 FLEETS = [3, 5, 10, 20, 50, 100, 200]
 ROOMS = [2, 10, 100, 1_000]
+# Half of the memory limit of the Redis that the chart brings.
+CHART_DATA = 256 * MIB
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -88,8 +90,10 @@ def end_of_one_redis(f: Figures) -> str:
     rows = []
     for entries in (1_000, 200, 100, 50):
         by_memory = most(entries, lambda size: sum(size.redis_memory.values()) <= MASTER_GIB * GIB)
-        rows.append([f"{entries:,}", about(by_memory), about(by_cpu)])
-    return table(["`history.entries`", "sessions until its memory is full", "sessions until its CPU is"], rows)
+        small = CHART_DATA / (f.redis_room + entries * f.redis_entry)
+        rows.append([f"{entries:,}", about(by_memory), about(by_cpu), about(small)])
+    head = ["`history.entries`", "sessions until its memory is full", "sessions until its CPU is", "full rooms in the chart's Redis"]
+    return table(head, rows)
 
 
 def sizes(found: list[tuple[Example, Size]]) -> str:

@@ -9,6 +9,7 @@ import yaml
 
 import figures
 import plots
+import tables
 import values
 from examples import EXAMPLES
 from plot import Line, Plot
@@ -58,6 +59,12 @@ def test_the_values_are_values_of_the_chart(example) -> None:
     made = yaml.safe_load(values.values(example, example.size(F)))
     assert made.pop("settings") == {"history": {"entries": example.pods.history_entries}}
     known(made, yaml.safe_load((ROOT / "helm/madang/values.yaml").read_text()))
+
+
+def test_the_redis_of_the_chart_has_the_memory_that_the_page_says() -> None:
+    chart = yaml.safe_load((ROOT / "helm/madang/values.yaml").read_text())["redis"]
+    assert not chart["config"]["maxmemory"], "half of the limit"
+    assert chart["resources"]["limits"]["memory"] == f"{2 * tables.CHART_DATA // 1024**2}Mi"
 
 
 def test_sizes_are_rounded_up() -> None:
