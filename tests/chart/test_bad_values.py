@@ -75,6 +75,7 @@ CONTRADICTORY = [
     ("metrics.podMonitor.enabled=true;metrics.scrapeAnnotations=true", "the pods would be scraped twice"),
     ("redis.auth.existingSecret=a;redis.auth.password=b", "Redis has two sources of its password"),
     ("bench.enabled=true;bench.rate=10001", "bench.rate is 10001, but its sessions may send 10000 together; set a smaller bench.rate"),
+    ("bench.enabled=true;bench.threads=101", "bench.threads is 101, but there are 100 rooms"),
     ("redis.resources.limits=null", "set redis.resources.limits.memory"),
     ("redis.config.maxmemory=400Mi", "redis.config.maxmemory is above 60 % of the memory limit"),
     ("redis.persistence.size=1Gi;redis.resources.limits.memory=1Gi", "need four times maxmemory"),

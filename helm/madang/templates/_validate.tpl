@@ -99,6 +99,9 @@
 {{- if and $v.bench.enabled (not $v.bench.targets) (not $v.bench.args) $sends (gt (int $v.bench.rate) (int $most)) -}}
 {{- fail (printf "ERROR: bench.rate is %d, but its sessions may send %d together; set a smaller bench.rate, a larger settings.limits.sends_per_second, or 0 for no limit" (int $v.bench.rate) (int $most)) -}}
 {{- end -}}
+{{- if and $v.bench.enabled (gt (int $v.bench.threads) (int $v.bench.rooms)) -}}
+{{- fail (printf "ERROR: bench.threads is %d, but there are %d rooms and a thread has whole ones; set a smaller bench.threads or a larger bench.rooms" (int $v.bench.threads) (int $v.bench.rooms)) -}}
+{{- end -}}
 
 {{- if $v.redis.enabled -}}
 {{- include "madang.validateRedis" . -}}
