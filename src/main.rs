@@ -1,15 +1,17 @@
 //! The order of boot and the exit codes.
 
+mod arguments;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use madang::config::{Loaded, Settings, process_variables};
 use madang::node::Node;
 use madang::server::listen::raise_file_limit;
 use madang::telemetry::logs;
-use madang::tools::{check, healthcheck, key, selftest, soak};
+use madang::tools::{bench, check, healthcheck, key, selftest, soak};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The settings cannot be used (sysexits.h: `EX_CONFIG`).
@@ -59,26 +61,9 @@ enum Command {
         internal: Option<String>,
     },
     /// Keeps people talking through a fleet, and counts what is lost, doubled or reordered.
-    Soak(SoakArguments),
-}
-
-#[derive(Debug, Args)]
-struct SoakArguments {
-    /// Where its pages are.
-    #[arg(long, value_name = "URL", default_value = "http://localhost:8080")]
-    url: String,
-    /// People who talk, each with a session.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=10_000))]
-    talkers: u16,
-    /// Rooms that they share.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=10_000))]
-    rooms: u16,
-    /// Time between two messages of one of them, such as `500ms`.
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = humantime::parse_duration)]
-    every: Duration,
-    /// For how long, such as `10m`; without it, until a signal to stop.
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
-    time: Option<Duration>,
+    Soak(arguments::Soak),
+    /// Measures what many sessions cost and how fast they are served, and counts what is lost, doubled or reordered.
+    Bench(Box<arguments::Bench>),
 }
 
 /// What needs the settings of a node.
@@ -106,14 +91,9 @@ fn main() -> ExitCode {
             rights,
             rooms,
         }) => return done(key::run(&name, &rights, &rooms)),
+        Some(Command::Bench(arguments)) => return done(bench::run((*arguments).into())),
         Some(Command::Soak(arguments)) => {
-            let options = soak::Options {
-                url: arguments.url,
-                talkers: arguments.talkers.into(),
-                rooms: arguments.rooms.into(),
-                every: arguments.every,
-                time: arguments.time,
-            };
+            let options = soak::Options::from(arguments);
             return in_runtime(async { done(soak::run(&options).await) });
         }
         Some(Command::Selftest {

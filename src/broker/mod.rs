@@ -184,6 +184,12 @@ pub trait Broker: Send + Sync + 'static {
     /// [`Unavailable`] when no answer came within a second; the grant may have been given.
     fn grant(&self, node: &NodeId) -> BoxFuture<'static, Result<Grant, Unavailable>>;
 
+    /// Ends a node's grant before its time, for it sees the broker again: another one may have it.
+    ///
+    /// # Errors
+    /// [`Unavailable`] as for [`Broker::grant`]; the grant ends by itself then.
+    fn give_back(&self, node: &NodeId) -> BoxFuture<'static, Result<(), Unavailable>>;
+
     /// Returns the fleet's identity key: the one kept in the broker, or `candidate` if it holds none yet.
     ///
     /// # Errors

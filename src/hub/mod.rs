@@ -15,7 +15,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::JoinSet;
 
 use crate::broker::{Event, SharedBroker, Sink};
@@ -89,6 +89,9 @@ pub enum Command {
     },
 }
 
+/// A command and the room that it is for.
+pub type Order = (RoomName, Command);
+
 /// Held while a request has no answer yet, so that its session can bound how many there are.
 pub struct Ticket(Box<dyn Send + Sync>);
 
@@ -107,7 +110,7 @@ impl std::fmt::Debug for Ticket {
 
 #[derive(Debug)]
 struct Entrance {
-    commands: mpsc::Sender<(RoomName, Command)>,
+    commands: mpsc::Sender<Order>,
     /// Entries and ephemerals: bounded, lost at the bound.
     events: mpsc::Sender<Event>,
     /// Changes of state, at most a few per room: never lost.
@@ -116,7 +119,7 @@ struct Entrance {
 
 #[derive(Debug)]
 struct Exit {
-    commands: mpsc::Receiver<(RoomName, Command)>,
+    commands: mpsc::Receiver<Order>,
     events: mpsc::Receiver<Event>,
     changes: mpsc::UnboundedReceiver<Event>,
 }
@@ -150,12 +153,26 @@ impl Hub {
         (Arc::new(Self { shards }), Idle { exits })
     }
 
-    /// Hands a session's command to the room; waits while the shard's queue is full.
+    /// Hands a session's command to the room.
     ///
     /// A command given after the hub has stopped is dropped: its session is ending too.
-    pub async fn command(&self, room: RoomName, command: Command) {
-        let shard = self.shard(&room);
-        if shard.commands.send((room, command)).await.is_err() {
+    ///
+    /// # Errors
+    /// The order itself, if the shard's queue is full: [`Hub::command`] waits.
+    pub fn offer(&self, room: RoomName, command: Command) -> Result<(), Order> {
+        match self.shard(&room).commands.try_send((room, command)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(order)) => Err(order),
+            Err(TrySendError::Closed(_)) => {
+                tracing::debug!("the hub has stopped");
+                Ok(())
+            }
+        }
+    }
+
+    /// As [`Hub::offer`], but waits while the shard's queue is full.
+    pub async fn command(&self, order: Order) {
+        if self.shard(&order.0).commands.send(order).await.is_err() {
             tracing::debug!("the hub has stopped");
         }
     }

@@ -166,6 +166,7 @@ impl Node {
             id.clone(),
             bounds,
         ));
+        background.spawn(context.clone().watch_health());
         let api = Api::new(
             &settings,
             context.broker.clone(),

@@ -58,6 +58,8 @@ pub struct SessionBounds {
     pub pong_timeout: Duration,
     /// How long a publish under way may hold up the end of a session.
     pub send_timeout: Duration,
+    /// Whether a message is accepted at the time at which it is delivered: no replicas are waited for.
+    pub is_accepted_at_once: bool,
 }
 
 impl SessionBounds {
@@ -89,6 +91,7 @@ impl SessionBounds {
             ping_interval: settings.session.ping_interval,
             pong_timeout: settings.session.pong_timeout,
             send_timeout: limits.send_timeout,
+            is_accepted_at_once: settings.redis.needed_acks() == 0,
         }
     }
 }
@@ -117,6 +120,14 @@ impl Context {
             roll: Arc::default(),
             health,
             seats: AtomicU64::new(1),
+        }
+    }
+
+    /// Tells the sessions of every change of the broker's health, until the broker is gone.
+    pub async fn watch_health(self: Arc<Self>) {
+        let mut health = self.health.clone();
+        while health.changed().await.is_ok() {
+            self.roll.nudge();
         }
     }
 

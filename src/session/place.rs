@@ -20,6 +20,9 @@ const MAX_QUESTIONS: usize = 4;
 /// A session that was moved to balance the nodes is not moved again within this time.
 const REST: Duration = Duration::from_secs(600);
 
+/// How long the answer to a publish waits for the message itself, which comes another way.
+const COMPANY: Duration = Duration::from_millis(1);
+
 /// A question without an answer yet.
 struct Asking(Arc<Place>);
 
@@ -37,6 +40,8 @@ pub(super) struct Place {
     user: Mutex<User>,
     rooms: Mutex<HashSet<RoomName>>,
     unanswered: AtomicUsize,
+    /// The last entry that was queued while a publish was unanswered: its room and number.
+    streamed: Mutex<Option<(RoomName, u64)>>,
     questions: AtomicUsize,
     ephemeral_dropped: IntCounter,
     /// What the session was told, once it is to leave.
@@ -59,6 +64,7 @@ impl Place {
             user: Mutex::new(user),
             rooms: Mutex::default(),
             unanswered: AtomicUsize::new(0),
+            streamed: Mutex::default(),
             questions: AtomicUsize::new(0),
             ephemeral_dropped,
             letter: OnceLock::new(),
@@ -84,8 +90,33 @@ impl Place {
     /// Queues the answer of a publish.
     pub(super) fn end_publish(&self, frame: Frame) {
         self.outbox.answer(frame);
-        self.unanswered.fetch_sub(1, Ordering::Release);
+        self.answered();
+    }
+
+    /// Queues the answer of a publish that was accepted as an entry of the room; if its `message` is still to come, the
+    /// answer waits for it up to [`COMPANY`], so that both leave in one write.
+    pub(super) fn end_publish_beside(&self, frame: Frame, room: &RoomName, seq: u64) {
+        let is_streamed = self
+            .streamed()
+            .as_ref()
+            .is_some_and(|(of, last)| of == room && *last >= seq);
+        if is_streamed {
+            self.outbox.answer(frame);
+        } else {
+            self.outbox.answer_by(frame, Instant::now() + COMPANY);
+        }
+        self.answered();
+    }
+
+    fn answered(&self) {
+        if self.unanswered.fetch_sub(1, Ordering::Release) == 1 {
+            *self.streamed() = None;
+        }
         self.outbox.nudge();
+    }
+
+    fn streamed(&self) -> MutexGuard<'_, Option<(RoomName, u64)>> {
+        self.streamed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns true while no further request should be read: its answer would find no room.
@@ -147,7 +178,13 @@ impl Seat for Place {
     }
 
     fn stream(&self, room: &RoomName, lines: &[Line]) -> usize {
-        self.outbox.stream(room, lines)
+        let taken = self.outbox.stream(room, lines);
+        if !self.is_answered()
+            && let Some(last) = lines[..taken].last()
+        {
+            *self.streamed() = Some((room.clone(), last.position.seq));
+        }
+        taken
     }
 
     fn ephemeral(&self, frame: &Frame) {

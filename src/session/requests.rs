@@ -12,7 +12,7 @@ use super::place::Place;
 use super::task::End;
 use crate::broker::publish::short_hash;
 use crate::broker::{Accepted, Ephemeral, Publish, Refusal, Reply, Source};
-use crate::hub::{Command, Seat, lines};
+use crate::hub::{Command, Order, Seat, lines};
 use crate::protocol::{
     Answer, CloseCode, ErrorCode, Key, Refused, Request, RequestId, RoomName, SessionId, User,
     UserName, encode_m, millis,
@@ -76,21 +76,25 @@ impl Desk {
             .then(|| End::closed(CloseCode::Flood))
     }
 
-    /// Takes a text frame; returns the end if it leads to one.
-    pub(super) async fn request(&mut self, text: &str) -> Option<End> {
+    /// Takes a text frame; returns what it asks of rooms.
+    ///
+    /// # Errors
+    /// The end, if it leads to one.
+    pub(super) fn request(&mut self, text: &str) -> Result<Vec<Order>, End> {
+        let mut orders = Vec::new();
         if let Some(end) = self.count() {
-            return Some(end);
+            return Err(end);
         }
         let request = match Request::parse(text, &self.context.bounds.requests) {
             Ok(request) => request,
             Err(refused) => {
                 self.refuse_frame(&refused);
-                return None;
+                return Ok(orders);
             }
         };
         let Some(user) = self.user.clone() else {
             self.before_hello(request);
-            return None;
+            return Ok(orders);
         };
         match request {
             Request::Hello { .. } => {
@@ -115,16 +119,12 @@ impl Desk {
                     self.refuse(Some(&id), Some(&room), refusing);
                 } else {
                     let seat = self.place.clone();
-                    self.tell_hub(
-                        room,
-                        Command::Join {
+                    orders.push((room, Command::Join {
                             seat,
                             id,
                             after,
                             limit,
-                        },
-                    )
-                    .await;
+                        }));
                 }
             }
             Request::Leave { id, room } => {
@@ -132,8 +132,7 @@ impl Desk {
                     self.held.remove(&room);
                     self.context.broker.forget(self.source(), Some(&room));
                     let seat = self.place.clone();
-                    self.tell_hub(room, Command::Leave { seat, id: Some(id) })
-                        .await;
+                    orders.push((room, Command::Leave { seat, id: Some(id) }));
                 } else {
                     self.refuse(Some(&id), Some(&room), not_joined());
                 }
@@ -152,17 +151,13 @@ impl Desk {
             } => {
                 if self.may_read(&user, &id, &room) {
                     let (seat, ticket) = (self.place.clone(), self.place.ticket());
-                    self.tell_hub(
-                        room,
-                        Command::History {
+                    orders.push((room, Command::History {
                             seat,
                             id,
                             range,
                             limit,
                             ticket,
-                        },
-                    )
-                    .await;
+                        }));
                 }
             }
             Request::Members {
@@ -173,17 +168,13 @@ impl Desk {
             } => {
                 if self.may_read(&user, &id, &room) {
                     let (seat, ticket) = (self.place.clone(), self.place.ticket());
-                    self.tell_hub(
-                        room,
-                        Command::Members {
+                    orders.push((room, Command::Members {
                             seat,
                             id,
                             cursor,
                             limit,
                             ticket,
-                        },
-                    )
-                    .await;
+                        }));
                 }
             }
             Request::Typing { room } => {
@@ -195,9 +186,9 @@ impl Desk {
                         .ephemeral(&room, Ephemeral::Typing { user });
                 }
             }
-            Request::Rename { id, name } => self.rename(user, &id, name).await,
+            Request::Rename { id, name } => orders = self.rename(user, &id, name),
         }
-        None
+        Ok(orders)
     }
 
     fn before_hello(&mut self, request: Request) {
@@ -275,10 +266,6 @@ impl Desk {
         allowed.is_ok()
     }
 
-    async fn tell_hub(&self, room: RoomName, command: Command) {
-        self.context.hub.command(room, command).await;
-    }
-
     fn send(&mut self, user: User, id: RequestId, room: RoomName, text: &str, key: Key) {
         let metrics = self.context.metrics.clone();
         metrics.messages_received.inc();
@@ -295,25 +282,30 @@ impl Desk {
         let arrived = now();
         let place = self.place.clone();
         place.begin_publish();
+        let is_accepted_at_once = self.context.bounds.is_accepted_at_once;
         let answered_room = room.clone();
         let reply = Reply::new(move |result| {
             metrics
                 .publish_duration
                 .observe(arrived.elapsed().as_secs_f64());
-            let frame = match &result {
+            match &result {
                 Ok(accepted) => {
                     metrics.messages_accepted.inc();
-                    sent(&id, &answered_room, accepted)
+                    let frame = sent(&id, &answered_room, accepted);
+                    if is_accepted_at_once && !accepted.duplicate {
+                        place.end_publish_beside(frame, &answered_room, accepted.seq);
+                    } else {
+                        place.end_publish(frame);
+                    }
                 }
                 Err(refusal) => {
                     metrics
                         .messages_refused
                         .with_label_values(&[refusal.code().as_str()])
                         .inc();
-                    refused(&id, &answered_room, *refusal)
+                    place.end_publish(refused(&id, &answered_room, *refusal));
                 }
-            };
-            place.end_publish(frame);
+            }
         });
         let m = encode_m(&key, &user, text).into();
         let publish = Publish {
@@ -361,22 +353,18 @@ impl Desk {
         })
     }
 
-    async fn rename(&mut self, mut user: User, id: &RequestId, name: UserName) {
+    fn rename(&mut self, mut user: User, id: &RequestId, name: UserName) -> Vec<Order> {
         user.name = name;
         self.place.set_user(user.clone());
         self.place
             .answer(lines::frame(&Answer::Renamed { id, user: &user }));
         self.user = Some(user);
-        let rooms: Vec<_> = self.place.rooms().iter().cloned().collect();
-        for room in rooms {
-            self.tell_hub(
-                room,
-                Command::Rename {
-                    seat: self.place.id(),
-                },
-            )
-            .await;
-        }
+        let seat = self.place.id();
+        let rooms = self.place.rooms();
+        rooms
+            .iter()
+            .map(|room| (room.clone(), Command::Rename { seat }))
+            .collect()
     }
 
     fn source(&self) -> Source {

@@ -45,6 +45,12 @@ impl Roll {
         }
     }
 
+    /// Has everybody look at what all sessions share.
+    pub(super) fn nudge(&self) {
+        let staying: Vec<_> = self.lock().staying.values().cloned().collect();
+        staying.iter().for_each(|place| place.outbox.nudge());
+    }
+
     pub(super) fn leave(&self, seat: SeatId) {
         self.lock().staying.remove(&seat.0);
     }

@@ -1,17 +1,21 @@
 //! A session's life: the loop, its deadlines, and its end.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::task::coop::poll_proceed;
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tracing::Instrument;
 
 use super::codec::{Frame, Incoming, Violation};
@@ -22,7 +26,7 @@ use super::place::Place;
 use super::requests::Desk;
 use crate::broker::{Health, Source};
 use crate::fleet::Letter;
-use crate::hub::{Command, Seat, lines};
+use crate::hub::{Command, Hub, Order, Seat, lines};
 use crate::protocol::{
     Answer, CloseCode, DegradedReason, SessionId, User, UserId, UserName, millis,
 };
@@ -77,17 +81,11 @@ pub fn open(
         user.id = tracing::field::Empty
     );
     tracing::debug!(parent: &span, address = %address, "session opened");
-    let session = Session::new(context, io, id);
-    tracker.spawn(
-        async move {
-            session.live(&early).await;
-            drop(permit);
-        }
-        .instrument(span),
-    );
+    let session = Box::new(Session::new(context, io, id));
+    tracker.spawn(session.live(early, permit).instrument(span));
 }
 
-/// The part of a session that its task owns.
+/// The part of a session that its task owns; boxed, since a future that it is handed on in would hold it twice.
 struct Session {
     context: Arc<Context>,
     place: Arc<Place>,
@@ -98,6 +96,8 @@ struct Session {
     ping_at: Instant,
     pong_by: Option<Instant>,
     oldest: Option<u64>,
+    /// When to come for answers that wait for company.
+    held_until: Option<Instant>,
     is_degraded: bool,
     /// When to tell an outage, should it last.
     degraded_at: Option<Instant>,
@@ -132,6 +132,7 @@ impl Session {
             ping_at: now + context.bounds.ping_interval,
             pong_by: None,
             oldest: None,
+            held_until: None,
             is_degraded: false,
             degraded_at: None,
             unread: VecDeque::new(),
@@ -142,7 +143,7 @@ impl Session {
     }
 
     /// Lives and leaves; a fault of the code ends this session alone, and not without leaving its rooms.
-    async fn live(mut self, early: &[u8]) {
+    async fn live(mut self: Box<Self>, early: Bytes, permit: impl Send) {
         let context = self.context.clone();
         let place = self.place.clone();
         context.metrics.sessions.inc();
@@ -152,7 +153,7 @@ impl Session {
             Ok(end) => {
                 let reason = end.reason();
                 tracing::debug!(reason, ?end, "session ended");
-                self.part(end).await;
+                Box::pin(self.part(end)).await;
                 reason
             }
             Err(_) => {
@@ -169,27 +170,29 @@ impl Session {
         context.roll.leave(place.id());
         let rooms = std::mem::take(&mut *place.rooms());
         for room in rooms {
-            context
-                .hub
-                .command(
-                    room,
-                    Command::Leave {
-                        seat: place.clone(),
-                        id: None,
-                    },
-                )
-                .await;
+            let leave = Command::Leave {
+                seat: place.clone(),
+                id: None,
+            };
+            tell_hub(&context.hub, (room, leave)).await;
         }
         context.broker.forget(Source(place.id().0), None);
+        drop(permit);
     }
 
-    async fn serve(&mut self, early: &[u8]) -> End {
+    async fn serve(&mut self, early: Bytes) -> End {
         self.tell_health();
-        let received = self.link.decode(early);
-        self.take(received);
+        let unread = &mut self.unread;
+        let received = self.link.decode(&early, |message| unread.push_back(message));
+        drop(early);
+        self.behind = behind(received);
+        let mut timer = pin!(sleep_until(self.ping_at));
         loop {
             if let Some(letter) = self.place.letter() {
                 return End::Moved(letter);
+            }
+            if self.health.has_changed().unwrap_or(false) {
+                self.tell_health();
             }
             if let Some(end) = self.work().await {
                 return end;
@@ -197,46 +200,51 @@ impl Session {
             if let Err(error) = self.flush().await {
                 return End::Lost(Some(error));
             }
-            let is_backed_up = self.place.is_backed_up();
-            if !is_backed_up && !self.unread.is_empty() {
+            if !self.unread.is_empty() && !self.place.is_backed_up() {
                 continue;
             }
-            let may_read = !is_backed_up && self.behind.is_none();
             let deadline = self.deadline();
-            tokio::select! {
-                ready = self.link.readable(), if may_read => {
-                    if let Err(error) = ready {
-                        return End::Lost(Some(error));
-                    }
-                    let received = self.link.receive();
-                    self.take(received);
-                }
-                ready = self.link.writable(), if self.link.has_unwritten() => {
-                    if let Err(error) = ready {
-                        return End::Lost(Some(error));
-                    }
-                }
-                () = self.place.outbox.wait() => {}
-                () = sleep_until(deadline) => {
-                    if let Some(end) = self.strike(Instant::now()) {
-                        return end;
-                    }
-                }
-                Ok(()) = self.health.changed() => self.tell_health(),
+            if deadline < timer.deadline() || timer.is_elapsed() {
+                timer.as_mut().reset(deadline);
+            }
+            if let Err(error) = self.turn(timer.as_mut()).await {
+                return End::Lost(Some(error));
+            }
+            if timer.is_elapsed()
+                && let Some(end) = self.strike(Instant::now())
+            {
+                return end;
             }
         }
     }
 
-    /// Queues what a read found.
-    fn take(&mut self, received: Received) {
-        match received {
-            Received::End => self.behind = Some(End::Lost(None)),
-            Received::Messages(messages) => self.unread.extend(messages),
-            Received::Broken(messages, violation) => {
-                self.unread.extend(messages);
-                self.behind = Some(closed_by(&violation));
+    /// Waits until there is something to do, and reads what has come.
+    async fn turn(&mut self, mut timer: Pin<&mut Sleep>) -> io::Result<()> {
+        let may_read = self.behind.is_none() && !self.place.is_backed_up();
+        poll_fn(|context| {
+            let budget = ready!(poll_proceed(context));
+            let mut is_over = self.place.outbox.poll_news(context).is_ready();
+            if may_read {
+                let unread = &mut self.unread;
+                let take = |message| unread.push_back(message);
+                if let Poll::Ready(received) = self.link.poll_receive(context, take) {
+                    self.behind = behind(received);
+                    is_over = true;
+                }
             }
-        }
+            if self.link.has_unwritten()
+                && let Poll::Ready(ready) = self.link.poll_writable(context)
+            {
+                ready?;
+                is_over = true;
+            }
+            if is_over || timer.as_mut().poll(context).is_ready() {
+                budget.made_progress();
+                return Poll::Ready(Ok(()));
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Handles messages while there is room for their answers; returns the end if they lead to one.
@@ -247,7 +255,15 @@ impl Session {
             };
             self.pong_by = None;
             let end = match message {
-                Incoming::Text(text) => self.desk.request(&text).await,
+                Incoming::Text(text) => match self.desk.request(&text) {
+                    Ok(orders) => {
+                        for order in orders {
+                            tell_hub(&self.context.hub, order).await;
+                        }
+                        None
+                    }
+                    Err(end) => Some(end),
+                },
                 Incoming::Ping(payload) => self.desk.count().or_else(|| {
                     self.place.answer(Frame::pong(&payload));
                     None
@@ -266,11 +282,9 @@ impl Session {
     /// Writes what is queued, until the page takes no more.
     async fn flush(&mut self) -> io::Result<()> {
         loop {
-            if !self.link.has_unwritten() {
-                self.link.begin_write();
-            }
-            let oldest = self.place.outbox.take(self.link.queue());
-            self.oldest = self.oldest.or(oldest);
+            let taken = self.place.outbox.take(self.link.queue());
+            self.oldest = self.oldest.or(taken.oldest);
+            self.held_until = taken.held_until;
             if !self.link.has_unwritten() {
                 return Ok(());
             }
@@ -288,15 +302,8 @@ impl Session {
                     .observe(Duration::from_millis(waited).as_secs_f64());
             }
             for room in self.place.outbox.written(written.frames, written.bytes) {
-                self.context
-                    .hub
-                    .command(
-                        room,
-                        Command::Drained {
-                            seat: self.place.id(),
-                        },
-                    )
-                    .await;
+                let seat = self.place.id();
+                tell_hub(&self.context.hub, (room, Command::Drained { seat })).await;
             }
         }
     }
@@ -308,8 +315,10 @@ impl Session {
             .link
             .stalled_since()
             .map(|since| since + self.context.bounds.pong_timeout);
-        [hello, stall, self.pong_by, self.degraded_at]
+        let others = [self.pong_by, self.degraded_at, self.held_until];
+        [hello, stall]
             .into_iter()
+            .chain(others)
             .flatten()
             .fold(self.ping_at, Instant::min)
     }
@@ -344,8 +353,18 @@ impl Session {
             self.ping_at = now + bounds.ping_interval;
             self.pong_by.get_or_insert(now + bounds.pong_timeout);
             self.place.answer(Frame::ping(b""));
+            self.rest();
         }
         None
+    }
+
+    /// Gives memory back that a silent session does not need: whoever talks takes it again.
+    fn rest(&mut self) {
+        self.place.outbox.rest();
+        self.link.rest();
+        if self.unread.is_empty() {
+            self.unread = VecDeque::new();
+        }
     }
 
     /// Tells that an outage is over at once, and that one has begun if it lasts.
@@ -390,15 +409,8 @@ impl Session {
         self.place.outbox.close(farewell);
         self.flush_until(by, |_| true).await;
         self.link.shut().await;
-        let by = Instant::now() + FAREWELL;
-        while timeout_at(by, self.link.readable())
-            .await
-            .is_ok_and(|ready| ready.is_ok())
-        {
-            if matches!(self.link.receive(), Received::End | Received::Broken(..)) {
-                return;
-            }
-        }
+        // Whether it ended by itself or in time makes no difference any more.
+        let _ = timeout_at(Instant::now() + FAREWELL, self.link.end()).await;
     }
 
     /// Writes until nothing waits and `is_done`, or until a time.
@@ -407,12 +419,38 @@ impl Session {
             if self.flush().await.is_err() || (!self.link.has_unwritten() && is_done(&self.place)) {
                 return;
             }
-            tokio::select! {
-                ready = self.link.writable(), if self.link.has_unwritten() => if ready.is_err() { return },
-                () = self.place.outbox.wait() => {}
-                () = sleep_until(by) => return,
+            let mut timer = pin!(sleep_until(by));
+            let next = poll_fn(|context| {
+                if self.place.outbox.poll_news(context).is_ready() {
+                    return Poll::Ready(true);
+                }
+                if self.link.has_unwritten()
+                    && let Poll::Ready(ready) = self.link.poll_writable(context)
+                {
+                    return Poll::Ready(ready.is_ok());
+                }
+                timer.as_mut().poll(context).map(|()| false)
+            });
+            if !next.await {
+                return;
             }
         }
+    }
+}
+
+/// Hands an order over; what it takes to wait for a full queue is held only then.
+async fn tell_hub(hub: &Hub, (room, command): Order) {
+    if let Err(order) = hub.offer(room, command) {
+        Box::pin(hub.command(order)).await;
+    }
+}
+
+/// Returns the end that lies behind what was received.
+fn behind(received: Received) -> Option<End> {
+    match received {
+        Received::Messages => None,
+        Received::End => Some(End::Lost(None)),
+        Received::Broken(violation) => Some(closed_by(&violation)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Subcommands beside the server.
 
+pub mod bench;
 pub mod check;
 mod dial;
 pub mod healthcheck;

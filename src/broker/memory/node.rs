@@ -146,6 +146,13 @@ impl Broker for View {
         self.ask(move |state| state.grant(&node))
     }
 
+    fn give_back(&self, node: &NodeId) -> BoxFuture<'static, Result<(), Unavailable>> {
+        let node = node.clone();
+        self.ask(move |state| {
+            state.grants.remove(&node);
+        })
+    }
+
     fn identity_key(&self, candidate: Bytes) -> BoxFuture<'static, Result<Bytes, Unavailable>> {
         self.ask(move |state| state.identity.get_or_insert(candidate).clone())
     }

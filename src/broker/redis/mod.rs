@@ -215,6 +215,11 @@ impl Broker for RedisBroker {
         Box::pin(async move { lease::grant(&link, node.as_str()).await })
     }
 
+    fn give_back(&self, node: &NodeId) -> BoxFuture<'static, Result<(), Unavailable>> {
+        let (link, node) = (Arc::clone(&self.link), node.clone());
+        Box::pin(async move { lease::give_back(&link, node.as_str()).await })
+    }
+
     fn identity_key(&self, candidate: Bytes) -> BoxFuture<'static, Result<Bytes, Unavailable>> {
         let link = Arc::clone(&self.link);
         Box::pin(async move { identity::key(&link, &candidate).await })

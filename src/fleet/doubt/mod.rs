@@ -20,7 +20,7 @@ use super::pace::{Crowd, let_all_go};
 use super::readiness::Readiness;
 use super::witness::{self, Plea, Ruling, Sight};
 use crate::broker::grant::GRANT_LIFE;
-use crate::broker::{Health, SharedBroker};
+use crate::broker::{FleetNode, Health, SharedBroker};
 use crate::protocol::{NodeId, ReconnectReason};
 use crate::telemetry::Metrics;
 
@@ -132,13 +132,17 @@ impl Doubt {
         let mut known = Known::new();
         loop {
             let is_up = *health.borrow_and_update() == Health::Up;
-            if is_up && let Ok(fleet) = self.broker.fleet().await {
-                let others = fleet
-                    .into_iter()
-                    .filter(|it| it.node != self.node && !it.leaving);
-                known = others
-                    .filter_map(|it| Some((it.node, it.address.parse().ok()?)))
-                    .collect();
+            if is_up {
+                tokio::select! {
+                    fleet = self.broker.fleet() => if let Ok(fleet) = fleet {
+                        known = self.others_of(fleet);
+                    },
+                    // An answer that does not come is no reason to doubt later.
+                    changed = health.changed() => match changed {
+                        Ok(()) => continue,
+                        Err(_) => return,
+                    },
+                }
             }
             if is_doubtful(&health) {
                 let mut ends = health.clone();
@@ -147,6 +151,11 @@ impl Doubt {
                     ended = ends.wait_for(|health| !doubts(health)) => if ended.is_err() { return },
                 }
                 self.recover();
+                if *health.borrow() == Health::Up
+                    && let Err(error) = self.broker.give_back(&self.node).await
+                {
+                    tracing::debug!(%error, "the grant to be unready ends by itself");
+                }
                 continue;
             }
             tokio::select! {
@@ -154,6 +163,15 @@ impl Doubt {
                 () = sleep(self.look / 2) => {}
             }
         }
+    }
+
+    fn others_of(&self, fleet: Vec<FleetNode>) -> Known {
+        let others = fleet
+            .into_iter()
+            .filter(|it| it.node != self.node && !it.leaving);
+        others
+            .filter_map(|it| Some((it.node, it.address.parse().ok()?)))
+            .collect()
     }
 
     /// Asks others, for as long as the way is cut.

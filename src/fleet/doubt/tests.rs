@@ -5,7 +5,7 @@ use tokio::task::JoinHandle;
 use super::super::pace::tests::Leavers;
 use super::*;
 use crate::broker::memory::{self, MemoryBroker};
-use crate::broker::{Event, FleetNode, Sink};
+use crate::broker::{Event, FleetNode, Grant, Sink};
 use crate::config::Settings;
 
 struct Deaf;
@@ -44,7 +44,7 @@ struct World {
     others: Arc<Told>,
     metrics: Arc<Metrics>,
     _watch: JoinHandle<()>,
-    _others: Vec<SharedBroker>,
+    brokers: Vec<SharedBroker>,
 }
 
 impl World {
@@ -86,7 +86,7 @@ impl World {
             others: told,
             metrics,
             _watch: tokio::spawn(doubt.watch()),
-            _others: others,
+            brokers: others,
         };
         // It has looked who is there.
         sleep(Duration::from_secs(1)).await;
@@ -140,10 +140,20 @@ async fn a_node_that_is_cut_off_alone_hands_over_within_ten_seconds() {
     world.crowd.set(5);
     sleep(secs(3)).await;
     assert_eq!((world.staying(), world.is_ready()), (0, false));
+    // Who granted took it in the broker, where there is one for all of them.
+    let (me, other) = ["me", "n1"].map(|name| NodeId::parse(name).unwrap()).into();
+    let broker = &world.brokers[0];
+    assert_eq!(broker.grant(&me).await, Ok(Grant::Given));
+    assert_ne!(broker.grant(&other).await, Ok(Grant::Given));
     world.cut(false);
     sleep(secs(1)).await;
     assert!(world.is_ready());
     assert_eq!(world.metrics.sick.get(), 0);
+    assert_eq!(
+        broker.grant(&other).await,
+        Ok(Grant::Given),
+        "it was given back"
+    );
 }
 
 #[tokio::test(start_paused = true)]

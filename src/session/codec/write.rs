@@ -44,6 +44,13 @@ impl WriteQueue {
         }
     }
 
+    /// Gives the memory of an empty queue back: the session is silent.
+    pub fn rest(&mut self) {
+        if self.frames.is_empty() {
+            self.frames = VecDeque::new();
+        }
+    }
+
     /// Returns true if everything is written.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
@@ -57,6 +64,21 @@ impl WriteQueue {
     /// Returns true if the first frame is written in part, so that no other may be written before its rest.
     pub fn is_mid_frame(&self) -> bool {
         self.offset > 0
+    }
+
+    /// Copies what is to be written next behind `buffer`'s content, if all that waits is at most `most` bytes; returns
+    /// false, and copies nothing, if it is more.
+    pub fn copy_to(&self, buffer: &mut Vec<u8>, most: usize) -> bool {
+        let bytes: usize = self.frames.iter().map(Frame::len).sum();
+        let fits = bytes <= most + self.offset;
+        if fits {
+            let mut skip = self.offset;
+            for frame in &self.frames {
+                buffer.extend_from_slice(&frame.bytes()[skip..]);
+                skip = 0;
+            }
+        }
+        fits
     }
 
     /// Points `slices` at what is to be written next and returns how many of them it used.
@@ -117,6 +139,11 @@ mod tests {
         for text in ["ab", "cde", "f"] {
             queue.push(Frame::text(text));
         }
+        let copied = |queue: &WriteQueue, most| {
+            let mut buffer = b">".to_vec();
+            let fits = queue.copy_to(&mut buffer, most);
+            (fits, buffer.split_off(1))
+        };
         for (written, completed, left) in [
             (0, 0, &b"\x81\x02ab\x81\x03cde\x81\x01f"[..]),
             (3, 0, b"b\x81\x03cde\x81\x01f"),
@@ -126,6 +153,10 @@ mod tests {
         ] {
             assert_eq!(queue.advance(written), completed);
             assert_eq!(offered(&queue), left);
+            assert_eq!(copied(&queue, left.len()), (true, left.to_vec()));
+            if let Some(less) = left.len().checked_sub(1) {
+                assert_eq!(copied(&queue, less), (false, Vec::new()));
+            }
         }
         assert!(queue.is_empty());
     }

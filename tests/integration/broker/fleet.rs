@@ -146,6 +146,9 @@ async fn few_may_be_unready_at_a_time(mut bench: Bench) {
     .await;
     let refused = Grant::Refused { given: 2, most: 2 };
     assert_eq!(asked("d").await, Ok(refused));
+    let again = NodeId::parse("c").unwrap();
+    assert_eq!(nodes[2].give_back(&again).await, Ok(()));
+    assert_eq!(asked("d").await, Ok(Grant::Given), "one was given back");
     assert_eq!(nodes[6].sees().await, Ok(()));
     bench.take_down().await;
     asked("c").await.expect_err("nobody is there");

@@ -64,6 +64,18 @@ pub(in super::super) async fn grant(link: &Link, node: &str) -> Result<Grant, Un
     }
 }
 
+/// Ends a grant before its time. See [`Broker::give_back`](crate::broker::Broker::give_back).
+pub(in super::super) async fn give_back(link: &Link, node: &str) -> Result<(), Unavailable> {
+    let mut pipeline = redis::pipe();
+    let field = format!("grant:{node}");
+    pipeline.cmd("HDEL").arg(nodes(link.keys())).arg(field);
+    let answer = link.ask(&mut pipeline, Instant::now() + LIMIT).await;
+    let answer = answer.and_then(|mut results| first(link, &mut results));
+    answer
+        .map(drop)
+        .map_err(|fault| Unavailable(fault.to_string()))
+}
+
 /// Makes a round trip that begins now. See [`Broker::sees`](crate::broker::Broker::sees).
 pub(in super::super) async fn sees(link: &Link) -> Result<(), Unavailable> {
     let seen = link.reach_all(Instant::now() + LIMIT).await;
@@ -103,6 +115,8 @@ mod tests {
         assert_eq!(grant(&link, "b").await, Ok(Grant::Given));
         assert_eq!(grant(&link, "b").await, Ok(Grant::Given));
         assert_eq!(grant(&link, "a").await, Ok(refused));
+        give_back(&link, "b").await.unwrap();
+        assert_eq!(grant(&link, "a").await, Ok(Grant::Given));
     }
 
     #[tokio::test]

@@ -20,7 +20,7 @@ use crate::protocol::millis;
 use crate::telemetry::Metrics;
 
 pub(super) use self::fleet::{fleet, listed};
-pub(super) use self::grant::{grant, sees};
+pub(super) use self::grant::{give_back, grant, sees};
 pub(super) use self::id::{LeaseId, leases};
 
 /// What a try to keep the lease came to.
