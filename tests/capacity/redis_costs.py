@@ -6,12 +6,16 @@ CPU. Takes some seconds. The results belong into figures.toml; the CPU is that o
 commands and nothing else, so a whole system shows somewhat more.
 """
 
+import contextlib
 import re
+import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[2] / "src/broker/redis/scripts"
@@ -149,24 +153,34 @@ def cpu(redis: Redis, path: str) -> dict[str, float]:
     }
 
 
-def main() -> None:
+@contextlib.contextmanager
+def server() -> Iterator[str]:
+    """Starts a server and gives the path of its socket; it ends with the block."""
     with tempfile.TemporaryDirectory(prefix="madang-capacity-") as scratch:
         path = f"{scratch}/redis.sock"
         command = ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--dir", scratch, "--logfile", "log"]
-        server = subprocess.Popen(command)
+        process = subprocess.Popen(command)
         try:
             until = time.monotonic() + 10
             while not Path(path).exists():
-                assert server.poll() is None and time.monotonic() < until, "redis-server does not start"
+                if process.poll() is not None or time.monotonic() > until:
+                    sys.exit(f"redis_costs: redis-server does not start: {Path(scratch, 'log').read_text()}")
                 time.sleep(0.01)
-            redis = Redis(path)
-            for name, value in memory(redis).items():
-                print(f"{name} = {value:.0f} bytes")
-            for name, value in cpu(redis, path).items():
-                print(f"{name} = {value:.2f} µs")
+            yield path
         finally:
-            server.terminate()
-            server.wait()
+            process.terminate()
+            process.wait()
+
+
+def main() -> None:
+    if not shutil.which("redis-server"):
+        sys.exit("redis_costs: redis-server is missing; install it, or let `make setup` do so")
+    with server() as path:
+        redis = Redis(path)
+        for name, value in memory(redis).items():
+            print(f"{name} = {value:.0f} bytes")
+        for name, value in cpu(redis, path).items():
+            print(f"{name} = {value:.2f} µs")
 
 
 if __name__ == "__main__":
