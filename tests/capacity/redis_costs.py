@@ -29,7 +29,7 @@ SUBSCRIBERS = 9
 
 
 class Redis:
-    """A session with a server, one command at a time."""
+    """A wire to a server, one command at a time."""
 
     def __init__(self, path: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
@@ -125,9 +125,9 @@ def cost(redis: Redis, commands: list[bytes]) -> float:
     return (used() - before) / len(commands) * 1e6
 
 
-def drain(session: Redis) -> None:
+def drain(wire: Redis) -> None:
     """Takes whatever comes, until the server ends."""
-    while session.socket.recv(65_536):
+    while wire.socket.recv(65_536):
         pass
 
 
@@ -142,9 +142,9 @@ def cpu(redis: Redis, path: str) -> dict[str, float]:
     push = [pack("PUBLISH", "madang:{yard}", payload)] * 20_000
     nobody = cost(redis, push)
     for _ in range(SUBSCRIBERS):
-        session = Redis(path)
-        session("SUBSCRIBE", "madang:{yard}")
-        threading.Thread(target=drain, args=[session], daemon=True).start()
+        subscriber = Redis(path)
+        subscriber("SUBSCRIBE", "madang:{yard}")
+        threading.Thread(target=drain, args=[subscriber], daemon=True).start()
     return {
         "redis_message, a call for each": alone,
         "redis_message, 16 in a call": batched,
