@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::io::IoSlice;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -176,6 +177,9 @@ fn chair(number: u64, metrics: &Arc<Metrics>) -> Arc<Chair> {
 }
 
 fn write(outbox: &Outbox, writer: &mut WriteQueue) -> usize {
+    // Nobody is woken, but whoever would be is told and asks again.
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(outbox.poll_news(&mut context).is_ready());
     outbox.take(writer);
     let mut frames = 0;
     while !writer.is_empty() {
@@ -189,6 +193,7 @@ fn write(outbox: &Outbox, writer: &mut WriteQueue) -> usize {
         black_box(outbox.written(completed, bytes));
         frames += completed;
     }
+    assert!(outbox.poll_news(&mut context).is_pending());
     frames
 }
 
