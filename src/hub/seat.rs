@@ -29,8 +29,16 @@ pub trait Seat: Send + Sync {
     fn answer(&self, frame: Frame);
 
     /// Takes frames of a room's stream in order and returns how many; fewer than given means that the outbox is full
-    /// and that the hub hears of it when it has drained.
+    /// and that the hub hears of it when it has drained. They stay where they are until [`Seat::write`] or
+    /// [`Seat::wake`].
     fn stream(&self, room: &RoomName, lines: &[Line]) -> usize;
+
+    /// Writes what was taken, as far as the page takes it now; the session's task does the rest. Returns the `at` of
+    /// the oldest message of it if nothing is left.
+    fn write(&self) -> Option<u64>;
+
+    /// Has the session's task write what was taken.
+    fn wake(&self);
 
     /// Takes a frame that may be dropped.
     fn ephemeral(&self, frame: &Frame);

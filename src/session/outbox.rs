@@ -4,24 +4,35 @@
 //! outbox is free again. Answers are never refused: instead the session stops reading requests while it
 //! [backs up](Outbox::is_backed_up).
 //!
-//! The lock is held for the time of a few moves of a frame, never across an await.
+//! What is queued leaves with as few system calls as it can, from whichever task has just queued it: a room writes to its
+//! members itself, so that none of their tasks is woken for a delivery. Only who finds the page not reading leaves the rest
+//! to the session's own task.
+//!
+//! The lock is held for a few moves of a frame or one write that does not wait, never across an await.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
 use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSlice};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 use prometheus::IntGauge;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::Instant;
 
-use super::codec::{Frame, WriteQueue};
+use super::codec::{Frame, MAX_SLICES, WriteQueue};
 use crate::hub::Line;
 use crate::protocol::RoomName;
 
-/// Slots that an empty queue keeps while its session talks.
-const KEPT_SLOTS: usize = 16;
+/// What waits is put together up to this size: one plain `send` of it costs less than a list of frames.
+const TOGETHER_BYTES: usize = 8 * 1024;
+
+thread_local! {
+    /// Where a thread puts together what it writes.
+    static TOGETHER: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(TOGETHER_BYTES));
+}
 
 /// Bounds of an outbox.
 #[derive(Clone, Copy, Debug)]
@@ -32,32 +43,67 @@ pub struct Bounds {
     pub bytes: usize,
 }
 
+/// Where an outbox writes to. No method waits: what cannot be taken now is [`ErrorKind::WouldBlock`].
+pub trait Wire {
+    /// Writes bytes, as many as are taken.
+    ///
+    /// # Errors
+    /// Of the system.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Writes a list of bytes, as many as are taken.
+    ///
+    /// # Errors
+    /// Of the system.
+    fn write_list(&self, list: &[IoSlice<'_>]) -> io::Result<usize>;
+}
+
+impl Wire for OwnedWriteHalf {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_write(bytes)
+    }
+
+    fn write_list(&self, list: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.try_write_vectored(list)
+    }
+}
+
 #[derive(Debug)]
 struct Queued {
     frame: Frame,
-    at: Option<u64>,
     is_ephemeral: bool,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    queue: VecDeque<Queued>,
-    /// Frames not yet written, those that the writer has taken included; `bytes` alike.
-    frames: usize,
+impl AsRef<[u8]> for Queued {
+    fn as_ref(&self) -> &[u8] {
+        self.frame.as_ref()
+    }
+}
+
+#[derive(Debug)]
+struct State<W> {
+    /// `None` once the session has ended.
+    wire: Option<W>,
+    queue: WriteQueue<Queued>,
     bytes: usize,
+    /// Ephemeral frames that may be in the queue; never fewer than there are.
     ephemerals: usize,
+    /// `at` of the oldest message that is not yet written.
+    oldest: Option<u64>,
     paused: Vec<RoomName>,
     is_closed: bool,
     /// Until when what is queued may wait for something that leaves in the same write; `None` is: not at all.
     held_until: Option<Instant>,
+    /// Since when the page takes nothing; its own task writes on.
+    blocked_since: Option<Instant>,
 }
 
 /// What a session still has to receive.
 ///
-/// One task alone may wait for it and take from it: its waker has one place.
+/// One task alone waits for it, the session's own: the waker has one place.
 #[derive(Debug)]
-pub struct Outbox {
-    state: Mutex<State>,
+pub struct Outbox<W = OwnedWriteHalf> {
+    state: Mutex<State<W>>,
     waker: AtomicWaker,
     /// Something happened since the session's task looked last.
     has_news: AtomicBool,
@@ -66,21 +112,35 @@ pub struct Outbox {
     gauge: IntGauge,
 }
 
-/// What a writer has taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
-    /// `at` of the oldest message among it.
+/// What the session's task has to know after a write.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// `at` of the oldest message among what was written, if nothing is left.
     pub oldest: Option<u64>,
     /// When to come for what was left behind, unless there are news before.
     pub held_until: Option<Instant>,
+    /// Since when the page takes nothing.
+    pub blocked_since: Option<Instant>,
+    /// Rooms whose stream may go on.
+    pub drained: Vec<RoomName>,
 }
 
-impl Outbox {
+impl<W: Wire> Outbox<W> {
     /// Makes an empty outbox; `gauge` counts the bytes of all of them.
     #[must_use]
-    pub fn new(bounds: Bounds, gauge: IntGauge) -> Self {
+    pub fn new(wire: W, bounds: Bounds, gauge: IntGauge) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                wire: Some(wire),
+                queue: WriteQueue::new(),
+                bytes: 0,
+                ephemerals: 0,
+                oldest: None,
+                paused: Vec::new(),
+                is_closed: false,
+                held_until: None,
+                blocked_since: None,
+            }),
             waker: AtomicWaker::new(),
             has_news: AtomicBool::new(false),
             is_backed_up: AtomicBool::new(false),
@@ -97,11 +157,12 @@ impl Outbox {
     /// Queues an answer that may wait until a time, if nothing else waits: what comes next takes it along.
     pub fn answer_by(&self, frame: Frame, until: Instant) {
         let mut state = self.lock();
-        if state.queue.is_empty() && !state.is_closed {
+        if state.queue.is_empty() {
             state.held_until = Some(until);
         }
-        self.push(&mut state, frame, None, false);
-        self.told(state);
+        self.push(&mut state, frame, false);
+        drop(state);
+        self.nudge();
     }
 
     /// Queues the close frame; nothing is queued behind it any more (RFC 6455 section 5.5.1).
@@ -114,12 +175,14 @@ impl Outbox {
     fn push_one(&self, frame: Frame, closes: bool) {
         let mut state = self.lock();
         state.held_until = None;
-        self.push(&mut state, frame, None, false);
+        self.push(&mut state, frame, false);
         state.is_closed |= closes;
-        self.told(state);
+        drop(state);
+        self.nudge();
     }
 
-    /// Queues lines of a room in order while there is space; returns how many.
+    /// Queues lines of a room in order while there is space; returns how many. They leave with the next
+    /// [`Outbox::write`], or once the session's task is woken by [`Outbox::nudge`].
     pub fn stream(&self, room: &RoomName, lines: &[Line]) -> usize {
         let mut state = self.lock();
         if state.is_closed {
@@ -134,13 +197,13 @@ impl Outbox {
                     break;
                 }
             }
-            self.push(&mut state, line.frame.clone(), line.at, false);
+            self.push(&mut state, line.frame.clone(), false);
+            state.oldest = state.oldest.or(line.at);
             taken += 1;
         }
         if taken < lines.len() && !state.paused.contains(room) {
             state.paused.push(room.clone());
         }
-        self.told(state);
         taken
     }
 
@@ -150,8 +213,9 @@ impl Outbox {
         let has_space = self.has_space(&state, frame.len());
         if has_space {
             state.held_until = None;
-            self.push(&mut state, frame.clone(), None, true);
-            self.told(state);
+            self.push(&mut state, frame.clone(), true);
+            drop(state);
+            self.nudge();
         }
         has_space
     }
@@ -175,67 +239,97 @@ impl Outbox {
         poll_fn(|context| self.poll_news(context)).await;
     }
 
-    /// Wakes the session's task though nothing was queued.
+    /// Wakes the session's task.
     pub fn nudge(&self) {
         if !self.has_news.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
     }
 
-    /// Moves what is queued to the writer, unless all of it may wait and nothing is being written.
-    pub fn take(&self, writer: &mut WriteQueue) -> Taken {
+    /// Writes what is queued, for the session's task.
+    ///
+    /// # Errors
+    /// Of the wire: the session is lost.
+    pub fn flush(&self) -> io::Result<Flushed> {
         let mut state = self.lock();
-        if state.queue.is_empty() {
-            return Taken::default();
-        }
         if let Some(until) = state.held_until
-            && writer.is_empty()
+            && !state.queue.is_empty()
             && Instant::now() < until
         {
-            return Taken {
-                oldest: None,
+            return Ok(Flushed {
                 held_until: Some(until),
-            };
+                ..Flushed::default()
+            });
         }
         state.held_until = None;
-        state.ephemerals = 0;
-        let mut oldest = None;
-        for queued in state.queue.drain(..) {
-            oldest = oldest.or(queued.at);
-            writer.push(queued.frame);
-        }
-        // A burst's memory is given back.
-        if state.queue.capacity() > KEPT_SLOTS {
-            state.queue = VecDeque::new();
-        }
-        Taken {
-            oldest,
+        self.write_queued(&mut state)?;
+        let is_empty = state.queue.is_empty();
+        let is_half_free =
+            state.queue.len() <= self.bounds.frames / 2 && state.bytes <= self.bounds.bytes / 2;
+        Ok(Flushed {
+            oldest: state.oldest.take_if(|_| is_empty),
             held_until: None,
+            blocked_since: state.blocked_since,
+            drained: if is_half_free {
+                std::mem::take(&mut state.paused)
+            } else {
+                Vec::new()
+            },
+        })
+    }
+
+    /// Writes what is queued from another task than the session's, which is woken only for what this cannot do: to wait
+    /// for the page, to end. Returns the `at` of the oldest message that was written, if nothing is left.
+    pub fn write(&self) -> Option<u64> {
+        let mut state = self.lock();
+        if state.queue.is_empty() || state.blocked_since.is_some() {
+            return None;
         }
+        let is_written = self.write_queued(&mut state).is_ok();
+        if !is_written || !state.queue.is_empty() || !state.paused.is_empty() {
+            drop(state);
+            self.nudge();
+            return None;
+        }
+        state.held_until = None;
+        state.oldest.take()
+    }
+
+    fn write_queued(&self, state: &mut State<W>) -> io::Result<()> {
+        while !state.queue.is_empty() {
+            let Some(wire) = &state.wire else {
+                return Err(ErrorKind::NotConnected.into());
+            };
+            match write_once(wire, &state.queue) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(bytes) => {
+                    state.queue.advance(bytes);
+                    state.bytes = state.bytes.saturating_sub(bytes);
+                    self.gauge.sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+                    state.blocked_since = (!state.queue.is_empty()).then(Instant::now);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    state.blocked_since.get_or_insert_with(Instant::now);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if state.queue.is_empty() {
+            state.ephemerals = 0;
+        }
+        self.judge(state);
+        Ok(())
     }
 
     /// Gives the memory of an empty queue back: the session is silent.
     pub fn rest(&self) {
-        let mut state = self.lock();
-        if state.queue.is_empty() {
-            state.queue = VecDeque::new();
-        }
+        self.lock().queue.rest();
     }
 
-    /// Counts what has been written; returns the rooms whose stream may go on.
-    pub fn written(&self, frames: usize, bytes: usize) -> Vec<RoomName> {
-        let mut state = self.lock();
-        state.frames = state.frames.saturating_sub(frames);
-        state.bytes = state.bytes.saturating_sub(bytes);
-        self.gauge.sub(i64::try_from(bytes).unwrap_or(i64::MAX));
-        self.judge(&state);
-        let is_half_free =
-            state.frames <= self.bounds.frames / 2 && state.bytes <= self.bounds.bytes / 2;
-        if is_half_free {
-            std::mem::take(&mut state.paused)
-        } else {
-            Vec::new()
-        }
+    /// Drops the wire and with it the sending side; nothing is written any more.
+    pub fn shut(&self) {
+        self.lock().wire = None;
     }
 
     /// Returns true while so much waits that no further request should be read.
@@ -243,177 +337,265 @@ impl Outbox {
         self.is_backed_up.load(Ordering::Acquire)
     }
 
-    fn judge(&self, state: &State) {
-        let is_backed_up = state.frames >= self.bounds.frames || state.bytes >= self.bounds.bytes;
+    fn judge(&self, state: &State<W>) {
+        let is_backed_up =
+            state.queue.len() >= self.bounds.frames || state.bytes >= self.bounds.bytes;
         if is_backed_up != self.is_backed_up.load(Ordering::Relaxed) {
             self.is_backed_up.store(is_backed_up, Ordering::Release);
         }
     }
 
-    /// Ends a change that the session's task has to hear of.
-    fn told(&self, state: MutexGuard<'_, State>) {
-        self.judge(&state);
-        drop(state);
-        self.nudge();
-    }
-
-    fn push(&self, state: &mut State, frame: Frame, at: Option<u64>, is_ephemeral: bool) {
+    fn push(&self, state: &mut State<W>, frame: Frame, is_ephemeral: bool) {
         if state.is_closed {
             return;
         }
-        state.frames += 1;
         state.bytes += frame.len();
         state.ephemerals += usize::from(is_ephemeral);
         self.gauge
             .add(i64::try_from(frame.len()).unwrap_or(i64::MAX));
-        state.queue.push_back(Queued {
+        state.queue.push(Queued {
             frame,
-            at,
             is_ephemeral,
         });
+        self.judge(state);
     }
 
-    fn has_space(&self, state: &State, bytes: usize) -> bool {
+    fn has_space(&self, state: &State<W>, bytes: usize) -> bool {
         // An empty outbox takes any frame: a pause ends only when something has been written.
-        state.frames == 0
-            || state.frames < self.bounds.frames && state.bytes + bytes <= self.bounds.bytes
+        state.queue.is_empty()
+            || state.queue.len() < self.bounds.frames && state.bytes + bytes <= self.bounds.bytes
     }
 
-    fn drop_ephemerals(&self, state: &mut State) {
+    fn drop_ephemerals(&self, state: &mut State<W>) {
         if state.ephemerals == 0 {
             return;
         }
-        let (mut frames, mut bytes) = (0, 0);
+        let mut bytes = 0;
         state.queue.retain(|queued| {
-            frames += usize::from(queued.is_ephemeral);
-            bytes += if queued.is_ephemeral {
-                queued.frame.len()
-            } else {
-                0
-            };
+            if queued.is_ephemeral {
+                bytes += queued.frame.len();
+            }
             !queued.is_ephemeral
         });
         state.ephemerals = 0;
-        state.frames -= frames;
         state.bytes -= bytes;
         self.gauge.sub(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<W>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Outbox {
+/// Writes with one system call as much of the queue as the wire takes.
+fn write_once(wire: &impl Wire, queue: &WriteQueue<Queued>) -> io::Result<usize> {
+    TOGETHER.with_borrow_mut(|buffer| {
+        buffer.clear();
+        if queue.copy_to(buffer, TOGETHER_BYTES) {
+            return wire.write(buffer);
+        }
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let count = queue.slices(&mut slices);
+        wire.write_list(&slices[..count])
+    })
+}
+
+impl<W> Drop for Outbox<W> {
     fn drop(&mut self) {
-        let bytes = self.lock().bytes;
-        self.gauge.sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.gauge
+            .sub(i64::try_from(state.bytes).unwrap_or(i64::MAX));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
     use crate::protocol::Position;
 
-    fn outbox(frames: usize) -> Outbox {
+    /// A wire that takes so many bytes; `None` is broken.
+    #[derive(Debug, Default)]
+    struct Page {
+        space: Mutex<Option<usize>>,
+        read: Mutex<Vec<u8>>,
+    }
+
+    impl Wire for Arc<Page> {
+        fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+            self.write_list(&[IoSlice::new(bytes)])
+        }
+
+        fn write_list(&self, list: &[IoSlice<'_>]) -> io::Result<usize> {
+            let mut space = self.space.lock().unwrap();
+            let left = space.as_mut().ok_or(ErrorKind::BrokenPipe)?;
+            if *left == 0 {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            let bytes: Vec<u8> = list.iter().flat_map(|slice| slice.to_vec()).collect();
+            let taken = bytes.len().min(*left);
+            *left -= taken;
+            self.read.lock().unwrap().extend_from_slice(&bytes[..taken]);
+            Ok(taken)
+        }
+    }
+
+    impl Page {
+        fn takes(&self, bytes: usize) {
+            *self.space.lock().unwrap() = Some(bytes);
+        }
+
+        /// Returns the texts that were read since the last time.
+        fn texts(&self) -> Vec<String> {
+            let bytes = std::mem::take(&mut *self.read.lock().unwrap());
+            let mut rest = &bytes[..];
+            let mut texts = Vec::new();
+            while let [_, length, tail @ ..] = rest {
+                let (text, more) = tail.split_at(usize::from(*length));
+                texts.push(String::from_utf8_lossy(text).into_owned());
+                rest = more;
+            }
+            texts
+        }
+    }
+
+    fn outbox(frames: usize) -> (Outbox<Arc<Page>>, Arc<Page>) {
         let gauge = IntGauge::new("bytes", "bytes").unwrap();
-        Outbox::new(
-            Bounds {
-                frames,
-                bytes: 1024,
-            },
-            gauge,
-        )
+        outbox_on(frames, gauge)
+    }
+
+    fn outbox_on(frames: usize, gauge: IntGauge) -> (Outbox<Arc<Page>>, Arc<Page>) {
+        let page = Arc::<Page>::default();
+        page.takes(usize::MAX);
+        let bounds = Bounds {
+            frames,
+            bytes: 1024,
+        };
+        (Outbox::new(Arc::clone(&page), bounds, gauge), page)
     }
 
     fn line(seq: u64) -> Line {
         let position = Position { epoch: None, seq };
         Line {
             position,
-            frame: Frame::text("{}"),
+            frame: Frame::text(&format!("{seq:02}")),
             at: Some(seq),
         }
     }
 
+    fn room() -> RoomName {
+        RoomName::parse("a").unwrap()
+    }
+
     #[test]
     fn a_stream_pauses_at_the_bound_and_goes_on_at_half() {
-        let outbox = outbox(4);
-        let room = RoomName::parse("a").unwrap();
+        let (outbox, page) = outbox(4);
         let lines: Vec<_> = (1..=6).map(line).collect();
-        assert_eq!(outbox.stream(&room, &lines), 4);
+        assert_eq!(outbox.stream(&room(), &lines), 4);
         assert!(outbox.is_backed_up());
-        let mut writer = WriteQueue::new();
-        assert_eq!(outbox.take(&mut writer).oldest, Some(1));
-        assert_eq!(outbox.written(1, 4), Vec::new());
-        assert_eq!(outbox.written(1, 4), vec![room]);
-    }
-
-    #[test]
-    fn ephemeral_frames_give_way_to_messages_and_answers_are_never_refused() {
-        let outbox = outbox(2);
-        let room = RoomName::parse("a").unwrap();
-        assert!(outbox.ephemeral(&Frame::text("1")));
-        assert!(outbox.ephemeral(&Frame::text("2")));
-        assert!(!outbox.ephemeral(&Frame::text("3")));
-        assert_eq!(outbox.stream(&room, &[line(1), line(2), line(3)]), 2);
-        outbox.answer(Frame::text("answer"));
-        let mut writer = WriteQueue::new();
-        outbox.take(&mut writer);
-        assert_eq!(writer.len(), 3);
+        page.takes(4);
+        let flushed = outbox.flush().unwrap();
+        assert_eq!((flushed.oldest, flushed.drained), (None, Vec::new()));
+        assert!(flushed.blocked_since.is_some());
+        assert!(!outbox.is_backed_up());
+        page.takes(4);
+        let flushed = outbox.flush().unwrap();
+        assert_eq!((flushed.oldest, flushed.drained), (None, vec![room()]));
+        page.takes(usize::MAX);
+        let flushed = outbox.flush().unwrap();
+        assert_eq!((flushed.oldest, flushed.blocked_since), (Some(1), None));
+        assert_eq!(page.texts(), ["01", "02", "03", "04"]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_may_wait_leaves_with_what_comes_next_or_at_its_time() {
-        let outbox = outbox(8);
-        let room = RoomName::parse("a").unwrap();
-        let until = Instant::now() + Duration::from_millis(1);
-        let mut writer = WriteQueue::new();
-        let held = Taken {
-            held_until: Some(until),
-            oldest: None,
-        };
-        outbox.answer_by(Frame::text("answer"), until);
-        assert_eq!(outbox.take(&mut writer), held);
-        assert_eq!(outbox.stream(&room, &[line(7)]), 1);
-        assert_eq!(outbox.take(&mut writer).oldest, Some(7));
-        assert_eq!(writer.len(), 2);
-        let frames = writer.advance(usize::MAX);
-        outbox.written(frames, 0);
-        outbox.answer_by(Frame::text("answer"), until);
-        assert_eq!(outbox.take(&mut writer), held);
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(outbox.take(&mut writer), Taken::default());
-        assert_eq!(writer.len(), 1);
-    }
-
-    #[test]
-    fn behind_what_waits_nothing_is_held() {
-        let outbox = outbox(8);
-        let far = Instant::now() + Duration::from_secs(60);
-        let mut writer = WriteQueue::new();
-        outbox.answer(Frame::text("first"));
-        outbox.answer_by(Frame::text("second"), far);
-        assert_eq!(outbox.take(&mut writer), Taken::default());
-        assert_eq!(writer.len(), 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_news_are_missed() {
-        let outbox = outbox(8);
-        let is_told = async |outbox: &Outbox| {
+    async fn others_write_what_they_queued_and_wake_the_task_only_for_the_rest() {
+        let (outbox, page) = outbox(8);
+        let is_told = async || {
             tokio::time::timeout(Duration::from_secs(1), outbox.wait())
                 .await
                 .is_ok()
         };
-        assert!(!is_told(&outbox).await);
+        outbox.stream(&room(), &[line(1), line(2)]);
+        assert_eq!(outbox.write(), Some(1));
+        assert_eq!(page.texts(), ["01", "02"]);
+        assert_eq!(outbox.write(), None, "nothing is left");
+        assert!(!is_told().await);
+
+        page.takes(6);
+        outbox.stream(&room(), &[line(3), line(4)]);
+        assert_eq!(outbox.write(), None);
+        assert!(is_told().await, "half a frame is left");
+        page.takes(usize::MAX);
+        outbox.stream(&room(), &[line(5)]);
+        assert_eq!(outbox.write(), None, "the task alone waits for the page");
+        assert!(!is_told().await);
+        assert_eq!(outbox.flush().unwrap().oldest, Some(3));
+        assert_eq!(page.texts(), ["03", "04", "05"]);
+
+        *page.space.lock().unwrap() = None;
+        outbox.stream(&room(), &[line(6)]);
+        assert_eq!(outbox.write(), None);
+        assert!(is_told().await, "the session is lost");
+        outbox.flush().unwrap_err();
+        outbox.shut();
+        outbox.flush().unwrap_err();
+    }
+
+    #[test]
+    fn ephemeral_frames_give_way_to_messages_and_answers_are_never_refused() {
+        let (outbox, page) = outbox(2);
+        assert!(outbox.ephemeral(&Frame::text("t1")));
+        assert!(outbox.ephemeral(&Frame::text("t2")));
+        assert!(!outbox.ephemeral(&Frame::text("t3")));
+        assert_eq!(outbox.stream(&room(), &[line(1), line(2), line(3)]), 2);
+        outbox.answer(Frame::text("answer"));
+        outbox.flush().unwrap();
+        assert_eq!(page.texts(), ["01", "02", "answer"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_may_wait_leaves_with_what_comes_next_or_at_its_time() {
+        let (outbox, page) = outbox(8);
+        let until = Instant::now() + Duration::from_millis(1);
+        outbox.answer_by(Frame::text("answer"), until);
+        assert_eq!(outbox.flush().unwrap().held_until, Some(until));
+        assert_eq!(outbox.stream(&room(), &[line(7)]), 1);
+        assert_eq!(outbox.write(), Some(7));
+        assert_eq!(page.texts(), ["answer", "07"]);
+        outbox.answer_by(Frame::text("answer"), until);
+        assert_eq!(outbox.flush().unwrap().held_until, Some(until));
+        assert_eq!(page.texts(), [""; 0]);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(outbox.flush().unwrap(), Flushed::default());
+        assert_eq!(page.texts(), ["answer"]);
+    }
+
+    #[test]
+    fn behind_what_waits_nothing_is_held() {
+        let (outbox, page) = outbox(8);
+        let far = Instant::now() + Duration::from_secs(60);
+        outbox.answer(Frame::text("first"));
+        outbox.answer_by(Frame::text("second"), far);
+        assert_eq!(outbox.flush().unwrap(), Flushed::default());
+        assert_eq!(page.texts(), ["first", "second"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_news_are_missed() {
+        let (outbox, _page) = outbox(8);
+        let is_told = async || {
+            tokio::time::timeout(Duration::from_secs(1), outbox.wait())
+                .await
+                .is_ok()
+        };
+        assert!(!is_told().await);
         outbox.answer(Frame::text("before"));
         outbox.nudge();
-        assert!(is_told(&outbox).await);
-        assert!(!is_told(&outbox).await, "told once");
-        let (told, ()) = tokio::join!(is_told(&outbox), async {
+        assert!(is_told().await);
+        assert!(!is_told().await, "told once");
+        let (told, ()) = tokio::join!(is_told(), async {
             tokio::task::yield_now().await;
             outbox.nudge();
         });
@@ -422,42 +604,37 @@ mod tests {
 
     #[test]
     fn nothing_is_queued_behind_the_close_frame() {
-        let outbox = outbox(8);
-        let room = RoomName::parse("a").unwrap();
+        let (outbox, page) = outbox(8);
         outbox.close(Frame::close(1012, "drain"));
         outbox.answer(Frame::text("answer"));
         outbox.ephemeral(&Frame::text("typing"));
-        assert_eq!(outbox.stream(&room, &[line(1)]), 1);
-        let mut writer = WriteQueue::new();
-        outbox.take(&mut writer);
-        assert_eq!(writer.len(), 1);
+        assert_eq!(outbox.stream(&room(), &[line(1)]), 1);
+        outbox.flush().unwrap();
+        assert_eq!(page.texts().len(), 1);
     }
 
     #[test]
     fn an_empty_outbox_takes_a_line_of_any_size() {
-        let outbox = outbox(4);
-        let room = RoomName::parse("a").unwrap();
+        let (outbox, page) = outbox(4);
         let huge = Line {
-            frame: Frame::text(&"x".repeat(2000)),
+            frame: Frame::text(&"x".repeat(20_000)),
             ..line(1)
         };
-        assert_eq!(outbox.stream(&room, &[huge.clone(), huge]), 1);
+        assert_eq!(outbox.stream(&room(), &[huge.clone(), huge.clone()]), 1);
+        assert_eq!(outbox.write(), None, "its room may go on");
+        assert_eq!(page.read.lock().unwrap()[..], huge.frame.bytes()[..]);
+        assert_eq!(outbox.flush().unwrap().drained, vec![room()]);
     }
 
     #[test]
     fn the_gauge_ends_at_zero() {
         let gauge = IntGauge::new("bytes", "bytes").unwrap();
-        let outbox = Outbox::new(
-            Bounds {
-                frames: 8,
-                bytes: 1024,
-            },
-            gauge.clone(),
-        );
+        let (outbox, page) = outbox_on(8, gauge.clone());
         outbox.answer(Frame::text("one"));
         outbox.answer(Frame::text("two"));
         assert_eq!(gauge.get(), 10);
-        outbox.written(1, 5);
+        page.takes(5);
+        outbox.flush().unwrap();
         assert_eq!(gauge.get(), 5);
         drop(outbox);
         assert_eq!(gauge.get(), 0);

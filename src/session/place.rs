@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use prometheus::IntCounter;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::Instant;
 
 use super::codec::Frame;
+use super::context::Context;
 use super::outbox::Outbox;
 use crate::fleet::Letter;
 use crate::hub::{Line, Seat, SeatId, Ticket};
@@ -43,7 +44,7 @@ pub(super) struct Place {
     /// The last entry that was queued while a publish was unanswered: its room and number.
     streamed: Mutex<Option<(RoomName, u64)>>,
     questions: AtomicUsize,
-    ephemeral_dropped: IntCounter,
+    context: Arc<Context>,
     /// What the session was told, once it is to leave.
     letter: OnceLock<Letter>,
     /// Until when it is not moved again; unset if nobody has said that it was moved.
@@ -53,20 +54,17 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new(
-        id: SeatId,
-        user: User,
-        outbox: Outbox,
-        ephemeral_dropped: IntCounter,
-    ) -> Self {
+    pub(super) fn new(context: Arc<Context>, io: OwnedWriteHalf, user: User) -> Self {
+        let gauge = context.metrics.outbox_bytes.clone();
+        let outbox = Outbox::new(io, context.bounds.outbox, gauge);
         Self {
-            id,
+            id: context.next_seat(),
             user: Mutex::new(user),
             rooms: Mutex::default(),
             unanswered: AtomicUsize::new(0),
             streamed: Mutex::default(),
             questions: AtomicUsize::new(0),
-            ephemeral_dropped,
+            context,
             letter: OnceLock::new(),
             rests_until: OnceLock::new(),
             outbox,
@@ -187,9 +185,17 @@ impl Seat for Place {
         taken
     }
 
+    fn write(&self) -> Option<u64> {
+        self.outbox.write()
+    }
+
+    fn wake(&self) {
+        self.outbox.nudge();
+    }
+
     fn ephemeral(&self, frame: &Frame) {
         if !self.outbox.ephemeral(frame) {
-            self.ephemeral_dropped.inc();
+            self.context.metrics.ephemeral_dropped.inc();
         }
     }
 

@@ -119,12 +119,15 @@ impl Desk {
                     self.refuse(Some(&id), Some(&room), refusing);
                 } else {
                     let seat = self.place.clone();
-                    orders.push((room, Command::Join {
+                    orders.push((
+                        room,
+                        Command::Join {
                             seat,
                             id,
                             after,
                             limit,
-                        }));
+                        },
+                    ));
                 }
             }
             Request::Leave { id, room } => {
@@ -151,13 +154,16 @@ impl Desk {
             } => {
                 if self.may_read(&user, &id, &room) {
                     let (seat, ticket) = (self.place.clone(), self.place.ticket());
-                    orders.push((room, Command::History {
+                    orders.push((
+                        room,
+                        Command::History {
                             seat,
                             id,
                             range,
                             limit,
                             ticket,
-                        }));
+                        },
+                    ));
                 }
             }
             Request::Members {
@@ -168,13 +174,16 @@ impl Desk {
             } => {
                 if self.may_read(&user, &id, &room) {
                     let (seat, ticket) = (self.place.clone(), self.place.ticket());
-                    orders.push((room, Command::Members {
+                    orders.push((
+                        room,
+                        Command::Members {
                             seat,
                             id,
                             cursor,
                             limit,
                             ticket,
-                        }));
+                        },
+                    ));
                 }
             }
             Request::Typing { room } => {

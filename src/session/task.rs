@@ -21,7 +21,6 @@ use tracing::Instrument;
 use super::codec::{Frame, Incoming, Violation};
 use super::context::Context;
 use super::link::{Link, Received};
-use super::outbox::Outbox;
 use super::place::Place;
 use super::requests::Desk;
 use crate::broker::{Health, Source};
@@ -95,7 +94,8 @@ struct Session {
     opened_at: Instant,
     ping_at: Instant,
     pong_by: Option<Instant>,
-    oldest: Option<u64>,
+    /// Since when the page takes nothing.
+    blocked_since: Option<Instant>,
     /// When to come for answers that wait for company.
     held_until: Option<Instant>,
     is_degraded: bool,
@@ -109,29 +109,22 @@ struct Session {
 
 impl Session {
     fn new(context: Arc<Context>, io: TcpStream, id: SessionId) -> Self {
-        let metrics = &context.metrics;
-        let outbox = Outbox::new(context.bounds.outbox, metrics.outbox_bytes.clone());
         let nobody = User {
             id: UserId::random(),
             name: UserName::trusted("guest"),
             bot: None,
         };
-        let seat = context.next_seat();
-        let place = Arc::new(Place::new(
-            seat,
-            nobody,
-            outbox,
-            metrics.ephemeral_dropped.clone(),
-        ));
+        let (read, write) = io.into_split();
+        let place = Arc::new(Place::new(context.clone(), write, nobody));
         let now = Instant::now();
         Self {
-            link: Link::new(io, context.bounds.told.frame_bytes),
+            link: Link::new(read, context.bounds.told.frame_bytes),
             desk: Desk::new(context.clone(), place.clone(), id),
             health: context.health.clone(),
             opened_at: now,
             ping_at: now + context.bounds.ping_interval,
             pong_by: None,
-            oldest: None,
+            blocked_since: None,
             held_until: None,
             is_degraded: false,
             degraded_at: None,
@@ -167,6 +160,7 @@ impl Session {
             .with_label_values(&[reason])
             .inc();
         context.metrics.sessions.dec();
+        place.outbox.shut();
         context.roll.leave(place.id());
         let rooms = std::mem::take(&mut *place.rooms());
         for room in rooms {
@@ -183,7 +177,9 @@ impl Session {
     async fn serve(&mut self, early: Bytes) -> End {
         self.tell_health();
         let unread = &mut self.unread;
-        let received = self.link.decode(&early, |message| unread.push_back(message));
+        let received = self
+            .link
+            .decode(&early, |message| unread.push_back(message));
         drop(early);
         self.behind = behind(received);
         let mut timer = pin!(sleep_until(self.ping_at));
@@ -232,7 +228,7 @@ impl Session {
                     is_over = true;
                 }
             }
-            if self.link.has_unwritten()
+            if self.blocked_since.is_some()
                 && let Poll::Ready(ready) = self.link.poll_writable(context)
             {
                 ready?;
@@ -279,41 +275,30 @@ impl Session {
         None
     }
 
-    /// Writes what is queued, until the page takes no more.
+    /// Writes what is queued, as far as the page takes it.
     async fn flush(&mut self) -> io::Result<()> {
-        loop {
-            let taken = self.place.outbox.take(self.link.queue());
-            self.oldest = self.oldest.or(taken.oldest);
-            self.held_until = taken.held_until;
-            if !self.link.has_unwritten() {
-                return Ok(());
-            }
-            let written = self.link.write()?;
-            if written.bytes == 0 {
-                return Ok(());
-            }
-            if !self.link.has_unwritten()
-                && let Some(at) = self.oldest.take()
-            {
-                let waited = self.context.broker.now_ms().saturating_sub(at);
-                self.context
-                    .metrics
-                    .delivery_latency
-                    .observe(Duration::from_millis(waited).as_secs_f64());
-            }
-            for room in self.place.outbox.written(written.frames, written.bytes) {
-                let seat = self.place.id();
-                tell_hub(&self.context.hub, (room, Command::Drained { seat })).await;
-            }
+        let flushed = self.place.outbox.flush()?;
+        self.held_until = flushed.held_until;
+        self.blocked_since = flushed.blocked_since;
+        if let Some(at) = flushed.oldest {
+            let waited = self.context.broker.now_ms().saturating_sub(at);
+            self.context
+                .metrics
+                .delivery_latency
+                .observe(Duration::from_millis(waited).as_secs_f64());
         }
+        for room in flushed.drained {
+            let seat = self.place.id();
+            tell_hub(&self.context.hub, (room, Command::Drained { seat })).await;
+        }
+        Ok(())
     }
 
     fn deadline(&self) -> Instant {
         let hello =
             (!self.desk.is_greeted()).then(|| self.opened_at + self.context.bounds.hello_timeout);
         let stall = self
-            .link
-            .stalled_since()
+            .blocked_since
             .map(|since| since + self.context.bounds.pong_timeout);
         let others = [self.pong_by, self.degraded_at, self.held_until];
         [hello, stall]
@@ -330,8 +315,7 @@ impl Session {
             return Some(End::closed(CloseCode::NoHello));
         }
         if self
-            .link
-            .stalled_since()
+            .blocked_since
             .is_some_and(|since| since + bounds.pong_timeout <= now)
         {
             return Some(End::closed(CloseCode::Slow));
@@ -361,7 +345,6 @@ impl Session {
     /// Gives memory back that a silent session does not need: whoever talks takes it again.
     fn rest(&mut self) {
         self.place.outbox.rest();
-        self.link.rest();
         if self.unread.is_empty() {
             self.unread = VecDeque::new();
         }
@@ -403,35 +386,41 @@ impl Session {
         };
         let by = Instant::now() + FAREWELL;
         self.flush_until(by, |_| true).await;
-        if self.link.has_unwritten() {
+        if self.blocked_since.is_some() {
             return;
         }
         self.place.outbox.close(farewell);
         self.flush_until(by, |_| true).await;
-        self.link.shut().await;
+        // The page reads all that was written before it sees the end.
+        self.place.outbox.shut();
         // Whether it ended by itself or in time makes no difference any more.
         let _ = timeout_at(Instant::now() + FAREWELL, self.link.end()).await;
+    }
+
+    /// Returns true if the last flush has left nothing.
+    fn is_flushed(&self) -> bool {
+        self.blocked_since.is_none() && self.held_until.is_none()
     }
 
     /// Writes until nothing waits and `is_done`, or until a time.
     async fn flush_until(&mut self, by: Instant, is_done: impl Fn(&Place) -> bool) {
         loop {
-            if self.flush().await.is_err() || (!self.link.has_unwritten() && is_done(&self.place)) {
+            if self.flush().await.is_err() || self.is_flushed() && is_done(&self.place) {
                 return;
             }
-            let mut timer = pin!(sleep_until(by));
+            let mut timer = pin!(sleep_until(self.held_until.unwrap_or(by).min(by)));
             let next = poll_fn(|context| {
                 if self.place.outbox.poll_news(context).is_ready() {
                     return Poll::Ready(true);
                 }
-                if self.link.has_unwritten()
+                if self.blocked_since.is_some()
                     && let Poll::Ready(ready) = self.link.poll_writable(context)
                 {
                     return Poll::Ready(ready.is_ok());
                 }
-                timer.as_mut().poll(context).map(|()| false)
+                timer.as_mut().poll(context).map(|()| true)
             });
-            if !next.await {
+            if !next.await || by <= Instant::now() {
                 return;
             }
         }

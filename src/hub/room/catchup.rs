@@ -268,6 +268,7 @@ impl Room {
     fn give(&mut self, index: usize, given: &[Line]) -> bool {
         let member = &mut self.members[index];
         let taken = member.seat.stream(&self.name, given);
+        member.seat.wake();
         let messages = given[..taken]
             .iter()
             .filter(|line| line.at.is_some())

@@ -125,6 +125,7 @@ impl Room {
             .replace(last.position.clone())
             .unwrap_or(Position::EMPTY);
         self.moved = true;
+        self.unwritten = true;
         let mut delivered = 0;
         for member in &mut self.members {
             if !matches!(member.stage, Stage::Live) {
@@ -144,6 +145,29 @@ impl Room {
             }
         }
         self.metrics.messages_delivered.inc_by(delivered as u64);
+    }
+}
+
+impl Room {
+    /// Returns true if members have frames of a stream that nobody has written or was woken for: call
+    /// [`Room::write`] before the turn ends.
+    #[must_use]
+    pub fn is_unwritten(&self) -> bool {
+        self.unwritten
+    }
+
+    /// Writes to the members what the turn brought them, or wakes their tasks once `writes` are used up; tells `written`
+    /// the `at` of the oldest message of each write.
+    pub fn write(&mut self, writes: &mut usize, mut written: impl FnMut(u64)) {
+        self.unwritten = false;
+        for member in &self.members {
+            if *writes == 0 {
+                member.seat.wake();
+            } else if let Some(at) = member.seat.write() {
+                *writes -= 1;
+                written(at);
+            }
+        }
     }
 }
 

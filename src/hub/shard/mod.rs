@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use prometheus::local::LocalHistogram;
+use tokio::runtime::Handle;
 
 use super::room::Room;
 use super::{Admission, Command, Exit, Timing, lines};
@@ -28,6 +30,11 @@ const UNSUBSCRIBE_DELAY: Duration = Duration::from_secs(3);
 const BATCH: usize = 256;
 /// When to ask again what the broker gave no answer to, in milliseconds.
 const RETRY_AFTER_MS: u64 = 1000;
+
+/// Writes of one turn that a shard makes itself while others could: beyond it the sessions' own tasks write, on all cores.
+const WRITES: usize = 256;
+/// Writes that are observed at one time.
+const WRITES_AT_ONCE: u8 = 16;
 
 /// What the broker answered.
 #[derive(Debug)]
@@ -65,6 +72,9 @@ pub(super) struct Shard {
     generations: u64,
     agenda: Agenda,
     waiting: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// Rooms with members to whom the turn has brought something.
+    unwritten: Vec<RoomName>,
+    latency: LocalHistogram,
 }
 
 impl Shard {
@@ -77,6 +87,8 @@ impl Shard {
         Self {
             broker,
             timing,
+            latency: metrics.delivery_latency.local(),
+            unwritten: Vec::new(),
             metrics,
             admission,
             rooms: HashMap::new(),
@@ -89,6 +101,8 @@ impl Shard {
     /// Runs until the hub is gone.
     pub(super) async fn run(mut self, mut exit: Exit) {
         let mut events = Vec::with_capacity(BATCH);
+        let is_alone = Handle::current().metrics().num_workers() == 1;
+        let most = if is_alone { usize::MAX } else { WRITES };
         loop {
             let next = self.agenda.next();
             tokio::select! {
@@ -103,7 +117,30 @@ impl Shard {
                 Some(done) = self.waiting.next() => self.done(done),
                 () = sleep_until(next) => self.due(),
             }
+            self.write(most);
         }
+    }
+
+    /// Writes what the turn has brought: once for each session, whatever number of events it was.
+    fn write(&mut self, mut writes: usize) {
+        if self.unwritten.is_empty() {
+            return;
+        }
+        let (mut now_ms, mut observed) = (0, 0);
+        for name in self.unwritten.drain(..) {
+            let Some(slot) = self.rooms.get_mut(&name) else {
+                continue;
+            };
+            slot.room.write(&mut writes, |at| {
+                if observed % WRITES_AT_ONCE == 0 {
+                    now_ms = self.broker.now_ms();
+                }
+                observed = observed.wrapping_add(1);
+                let waited = Duration::from_millis(now_ms.saturating_sub(at));
+                self.latency.observe(waited.as_secs_f64());
+            });
+        }
+        self.latency.flush();
     }
 
     fn command(&mut self, name: &RoomName, command: Command) {
@@ -403,6 +440,9 @@ impl Shard {
         let now = now();
         if let Some(position) = slot.room.take_delivered() {
             self.broker.delivered(name, Some(position));
+        }
+        if slot.room.is_unwritten() && self.unwritten.last() != Some(name) {
+            self.unwritten.push(name.clone());
         }
         let generation = slot.generation;
         if let Some(request) = slot.room.begin_read(now) {

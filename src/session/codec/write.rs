@@ -3,7 +3,7 @@
 //! One write takes as many of them as fit into a system call; what a partial write left over is remembered to the byte.
 //! An empty queue holds little memory, whatever burst went through it.
 
-use std::{collections::VecDeque, io::IoSlice, mem};
+use std::{collections::VecDeque, io::IoSlice};
 
 use super::Frame;
 
@@ -16,32 +16,39 @@ pub const MAX_SLICES: usize = 64;
 /// Slots that an empty queue keeps: enough for a trickle of messages, 256 bytes at rest.
 const KEPT_SLOTS: usize = 8;
 
-/// The frames that a session is writing, oldest first.
-#[derive(Debug, Default)]
-pub struct WriteQueue {
-    frames: VecDeque<Frame>,
+/// The frames that a session is writing, oldest first, with what their owner notes beside each.
+#[derive(Debug)]
+pub struct WriteQueue<F = Frame> {
+    frames: VecDeque<F>,
     /// Bytes of the first frame that are already written.
     offset: usize,
 }
 
-impl WriteQueue {
+impl<F> Default for WriteQueue<F> {
+    fn default() -> Self {
+        Self {
+            frames: VecDeque::new(),
+            offset: 0,
+        }
+    }
+}
+
+impl<F: AsRef<[u8]>> WriteQueue<F> {
     /// Makes an empty queue, without allocating.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds a frame at the end.
-    pub fn push(&mut self, frame: Frame) {
+    pub fn push(&mut self, frame: F) {
         self.frames.push_back(frame);
     }
 
-    /// Moves all of `frames` to the end, in order; where nothing waits here, the two only change places.
-    pub fn append(&mut self, frames: &mut VecDeque<Frame>) {
-        if self.frames.is_empty() {
-            mem::swap(&mut self.frames, frames);
-        } else {
-            self.frames.append(frames);
-        }
+    /// Drops the frames that are not to be kept, but none that is written in part.
+    pub fn retain(&mut self, mut keep: impl FnMut(&F) -> bool) {
+        let mut is_begun = self.is_mid_frame();
+        self.frames
+            .retain(|frame| std::mem::take(&mut is_begun) || keep(frame));
     }
 
     /// Gives the memory of an empty queue back: the session is silent.
@@ -69,12 +76,12 @@ impl WriteQueue {
     /// Copies what is to be written next behind `buffer`'s content, if all that waits is at most `most` bytes; returns
     /// false, and copies nothing, if it is more.
     pub fn copy_to(&self, buffer: &mut Vec<u8>, most: usize) -> bool {
-        let bytes: usize = self.frames.iter().map(Frame::len).sum();
+        let bytes: usize = self.frames.iter().map(|frame| frame.as_ref().len()).sum();
         let fits = bytes <= most + self.offset;
         if fits {
             let mut skip = self.offset;
             for frame in &self.frames {
-                buffer.extend_from_slice(&frame.bytes()[skip..]);
+                buffer.extend_from_slice(&frame.as_ref()[skip..]);
                 skip = 0;
             }
         }
@@ -84,10 +91,10 @@ impl WriteQueue {
     /// Points `slices` at what is to be written next and returns how many of them it used.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
         for (slice, frame) in slices.iter_mut().zip(&self.frames) {
-            *slice = IoSlice::new(frame.bytes());
+            *slice = IoSlice::new(frame.as_ref());
         }
         if let Some(first) = self.frames.front() {
-            slices[0] = IoSlice::new(&first.bytes()[self.offset..]);
+            slices[0] = IoSlice::new(&first.as_ref()[self.offset..]);
         }
         self.frames.len().min(MAX_SLICES)
     }
@@ -99,9 +106,9 @@ impl WriteQueue {
         let before = self.frames.len();
         self.offset += written;
         while let Some(first) = self.frames.front()
-            && self.offset >= first.len()
+            && self.offset >= first.as_ref().len()
         {
-            self.offset -= first.len();
+            self.offset -= first.as_ref().len();
             self.frames.pop_front();
         }
         let completed = before - self.frames.len();
@@ -165,12 +172,9 @@ mod tests {
     fn a_write_takes_at_most_64_frames_and_a_burst_gives_its_memory_back() {
         let frame = Frame::text("x");
         let mut queue = WriteQueue::new();
-        let mut burst: VecDeque<Frame> = std::iter::repeat_n(frame.clone(), 1000).collect();
-        queue.append(&mut burst);
-        assert_eq!((queue.len(), burst.len()), (1000, 0));
+        std::iter::repeat_n(frame.clone(), 1000).for_each(|frame| queue.push(frame));
         assert_eq!(offered(&queue).len(), MAX_SLICES * frame.len());
-        queue.append(&mut VecDeque::from([frame.clone()]));
-        assert_eq!(queue.advance(1001 * frame.len()), 1001);
+        assert_eq!(queue.advance(1000 * frame.len()), 1000);
         assert_eq!(queue.frames.capacity(), 0);
 
         queue.push(frame.clone());
@@ -187,6 +191,20 @@ mod tests {
         assert!(queue.is_mid_frame());
         queue.advance(3);
         assert!(!queue.is_mid_frame());
+    }
+
+    #[test]
+    fn what_is_written_in_part_is_kept() {
+        let mut queue = WriteQueue::new();
+        for text in ["ab", "cd", "ef"] {
+            queue.push(Frame::text(text));
+        }
+        queue.advance(1);
+        queue.retain(|frame| frame.bytes().ends_with(b"ef"));
+        assert_eq!(offered(&queue), b"\x02ab\x81\x02ef");
+        queue.advance(3);
+        queue.retain(|_| false);
+        assert!(queue.is_empty());
     }
 
     proptest! {

@@ -14,6 +14,8 @@ struct State {
     is_paused: bool,
     has_joined: bool,
     is_expelled: bool,
+    /// Whether something was streamed that nobody has written or was woken for.
+    is_unwritten: bool,
 }
 
 /// See the [module](self).
@@ -43,6 +45,11 @@ impl Desk {
     /// Lets the outbox take whatever comes.
     pub(super) fn widen(&self) {
         self.state().bound = usize::MAX;
+    }
+
+    /// Returns true if a stream was left for nobody to write.
+    pub(super) fn is_unwritten(&self) -> bool {
+        self.state().is_unwritten
     }
 
     /// Takes up to `count` frames out; the second value is true if a paused stream may go on.
@@ -116,7 +123,17 @@ impl Seat for Desk {
             .queue
             .extend(lines[..taken].iter().map(|line| line.frame.clone()));
         state.is_paused |= taken < lines.len();
+        state.is_unwritten = true;
         taken
+    }
+
+    fn write(&self) -> Option<u64> {
+        self.wake();
+        None
+    }
+
+    fn wake(&self) {
+        self.state().is_unwritten = false;
     }
 
     fn ephemeral(&self, _: &Frame) {

@@ -159,6 +159,10 @@ impl Node {
         if room.begin_roster(now) {
             self.rosters.push_back(self.generation);
         }
+        if room.is_unwritten() {
+            // Some of the members are written to, the others' tasks woken.
+            room.write(&mut 1, |_| {});
+        }
     }
 
     /// Lets the oldest read see the log, at most `limit` entries of it.

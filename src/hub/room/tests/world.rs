@@ -192,6 +192,10 @@ impl World {
     pub(super) fn serve(&mut self, node: usize) {
         let before = self.nodes[node].reads;
         self.nodes[node].serve(self.now);
+        let places = self.guests.iter().filter_map(|guest| guest.place.as_ref());
+        for place in places.filter(|place| place.node == node) {
+            assert!(!place.desk.is_unwritten(), "a stream that nobody writes");
+        }
         if self.nodes[node].reads > before {
             self.trace(|| {
                 format!(
