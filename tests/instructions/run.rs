@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `requests` | what a page sends: masked frames, and a `send` up to the room's publisher |
 //! | `broker` | the publish script's call and its answer, and payloads that become frames |
-//! | `rooms` | fan-out to the outboxes and what a writer takes of them, and coming back |
+//! | `rooms` | fan-out through the outboxes to what is written, and coming back |
 //!
 //! Arguments: none lists the workloads, one per line with its rounds, the operations of a round, and what one of them
 //! is. `NAME ROUNDS` runs one. `NAME ROUNDS MORE` does MORE per cent more work than it says: by that the tool checks
