@@ -43,7 +43,7 @@ setup: ## Installs what the tests need, if it is missing
 	@tests/tools/setup.sh
 
 .PHONY: test
-test: setup test-rust test-page test-web test-api test-chart ## All tests
+test: setup test-rust test-page test-web test-api test-chart test-capacity ## All tests
 
 # All in one build: the parts would each build the dependencies with features of their own.
 .PHONY: build-tests
@@ -96,6 +96,14 @@ test-api: build-tests ## The HTTP API against its OpenAPI document
 test-chart: build-tests ## The Helm chart: rendered, checked and its Redis started, without a cluster
 	tests/tools/chart-tests.sh
 
+.PHONY: test-capacity
+test-capacity: ## What the sizes are computed with, and the page of them
+	tests/tools/capacity-tests.sh
+
+.PHONY: capacity
+capacity: ## Computes docs/capacity.md anew, after a change of tests/capacity/figures.toml
+	python3 tests/capacity
+
 .PHONY: fuzz
 fuzz: need-cargo ## Frames, names, settings, entries and HTTP against random bytes, a minute each
 	tests/tools/fuzz.sh
@@ -103,6 +111,14 @@ fuzz: need-cargo ## Frames, names, settings, entries and HTTP against random byt
 .PHONY: fuzz-smoke
 fuzz-smoke: need-cargo ## The same for a few seconds each
 	SECONDS_EACH=5 tests/tools/fuzz.sh
+
+.PHONY: test-instructions
+test-instructions: need-cargo ## The instructions of the hot path against the baseline: none may take a tenth more
+	tests/tools/instructions.py
+
+.PHONY: instructions-baseline
+instructions-baseline: need-cargo ## Writes that baseline anew, after a change that is worth its cost
+	tests/tools/instructions.py baseline
 
 # -- Measure
 

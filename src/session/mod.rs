@@ -23,7 +23,7 @@ mod task;
 pub use bucket::Bucket;
 pub use context::{Context, SessionBounds};
 pub use identity::Identity;
-pub use outbox::{Bounds, Outbox};
+pub use outbox::{Bounds, Outbox, Wire};
 pub use resumes::Resumes;
 pub use roll::Roll;
 pub use task::open;

@@ -25,7 +25,7 @@ VALUES = ["default", *sorted(path.name.removesuffix("-values.yaml") for path in 
 Object = dict[str, Any]
 
 # The containers that the chart makes; values may bring others, which are their own business.
-CONTAINERS = {"exporter", "madang", "prepare", "redis", "selftest", "test"}
+CONTAINERS = {"bench", "exporter", "madang", "prepare", "redis", "selftest", "test"}
 
 
 class NoDoubles(yaml.SafeLoader):

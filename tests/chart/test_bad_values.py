@@ -28,6 +28,8 @@ WRONG = [
     ("settings.history.keep=1y", "at '/settings/history/keep': '1y' does not match pattern"),
     ("settings.history.keep=60", "at '/settings/history/keep': got number, want null or string"),
     ("settings.log.format=xml", "at '/settings/log/format': value must be one of 'auto', 'text', 'json'"),
+    ("bench.duration=60", "at '/bench/duration': got number, want string"),
+    ("bench.targets[0]=https://chat", "at '/bench/targets/0': 'https://chat' does not match pattern"),
     ("settings.chat.rooms=1", "at '/settings': additional properties 'chat' not allowed"),
 ]
 
@@ -72,6 +74,8 @@ CONTRADICTORY = [
     ("redis.image.tag=latest", "redis.image.tag is latest"),
     ("metrics.podMonitor.enabled=true;metrics.scrapeAnnotations=true", "the pods would be scraped twice"),
     ("redis.auth.existingSecret=a;redis.auth.password=b", "Redis has two sources of its password"),
+    ("bench.enabled=true;bench.rate=10001", "bench.rate is 10001, but its sessions may send 10000 together; set a smaller bench.rate"),
+    ("bench.enabled=true;bench.threads=101", "bench.threads is 101, but there are 100 rooms"),
     ("redis.resources.limits=null", "set redis.resources.limits.memory"),
     ("redis.config.maxmemory=400Mi", "redis.config.maxmemory is above 60 % of the memory limit"),
     ("redis.persistence.size=1Gi;redis.resources.limits.memory=1Gi", "need four times maxmemory"),
@@ -106,5 +110,8 @@ def test_what_is_just_enough_is_rendered() -> None:
         "redis.config.maxmemory=307Mi",
         "redis.persistence.size=1Gi",
         "rollout.maxSurge=1",
+        "bench.enabled=true;bench.rate=10000",
+        "bench.enabled=true;bench.rate=10001;settings.limits.sends_per_second=0",
+        "bench.enabled=true;bench.rate=10001;bench.targets[0]=http://elsewhere",
     ):
         assert chart.render("default", *values.split(";")).objects

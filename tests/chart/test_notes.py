@@ -35,5 +35,10 @@ def test_they_name_the_hosts_of_an_ingress() -> None:
     assert "chat.example.com" in notes("default", "ingress.enabled=true", "ingress.hosts[0]=chat.example.com")
 
 
+def test_they_say_where_a_measurement_is_read() -> None:
+    assert "component=bench" in notes("default", "bench.enabled=true")
+    assert "component=bench" not in notes("default")
+
+
 def test_they_show_no_password() -> None:
     assert "super-secret" not in notes("default", "redis.auth.password=super-secret-0123456789")

@@ -9,8 +9,8 @@ from chart import CHART, NAMESPACE, Rendered, helm, render, values_arguments
 
 # What a user may make who is admin of one namespace, by the default roles of Kubernetes and its add-ons.
 NAMESPACED = {
-    "ConfigMap", "Deployment", "HorizontalPodAutoscaler", "HTTPRoute", "Ingress", "NetworkPolicy", "PersistentVolumeClaim",
-    "Pod", "PodDisruptionBudget", "PodMonitor", "ScaledObject", "Secret", "Service", "ServiceAccount", "StatefulSet",
+    "ConfigMap", "Deployment", "HorizontalPodAutoscaler", "HTTPRoute", "Ingress", "Job", "NetworkPolicy",
+    "PersistentVolumeClaim", "Pod", "PodDisruptionBudget", "PodMonitor", "ScaledObject", "Secret", "Service", "ServiceAccount", "StatefulSet",
 }  # fmt: skip
 
 

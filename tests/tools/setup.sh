@@ -28,6 +28,7 @@ as_root() {
 missing_packages() {
   has cc || echo gcc
   has redis-server || echo redis-server
+  has valgrind || echo valgrind
   has chromium || echo chromium
   has node || echo nodejs
   has npm || echo npm

@@ -62,7 +62,7 @@ labels:
 {{- .Values.serviceAccount.name | default (ternary (include "madang.fullname" .) "default" .Values.serviceAccount.create) -}}
 {{- end -}}
 
-{{/* What every pod has: no token, no variables of Services (a Service "madang" would set MADANG_PORT), no root. Call with (list $ podSecurityContext). */}}
+{{/* What every pod has: no token, no variables of Services (a Service "madang" would set MADANG_PORT), no root. Call with (list $ podSecurityContext), and a map of sysctls if there shall be any. */}}
 {{- define "madang.podBasics" -}}
 {{- $root := index . 0 -}}
 automountServiceAccountToken: false
@@ -82,6 +82,13 @@ securityContext:
   fsGroupChangePolicy: OnRootMismatch
   seccompProfile:
     type: RuntimeDefault
+  {{- if gt (len .) 2 }}
+  sysctls:
+    {{- range $name, $value := index . 2 }}
+    - name: {{ $name }}
+      value: {{ $value | quote }}
+    {{- end }}
+  {{- end }}
 {{- end -}}
 
 {{/* The security context of every container. */}}

@@ -94,6 +94,15 @@
 {{- fail "ERROR: the pods would be scraped twice; set metrics.podMonitor.enabled=false or metrics.scrapeAnnotations=false" -}}
 {{- end -}}
 
+{{- $sends := dig "limits" "sends_per_second" "" $v.settings | toString | default "10" | int -}}
+{{- $most := mul $sends (int $v.bench.rooms) (int $v.bench.members) -}}
+{{- if and $v.bench.enabled (not $v.bench.targets) (not $v.bench.args) $sends (gt (int $v.bench.rate) (int $most)) -}}
+{{- fail (printf "ERROR: bench.rate is %d, but its sessions may send %d together; set a smaller bench.rate, or a larger settings.limits.sends_per_second with settings.limits.requests_per_second" (int $v.bench.rate) (int $most)) -}}
+{{- end -}}
+{{- if and $v.bench.enabled (gt (int $v.bench.threads) (int $v.bench.rooms)) -}}
+{{- fail (printf "ERROR: bench.threads is %d, but there are %d rooms and a thread has whole ones; set a smaller bench.threads or a larger bench.rooms" (int $v.bench.threads) (int $v.bench.rooms)) -}}
+{{- end -}}
+
 {{- if $v.redis.enabled -}}
 {{- include "madang.validateRedis" . -}}
 {{- end -}}
