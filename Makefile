@@ -135,6 +135,10 @@ bench-peers: need-cargo ## madang beside the Centrifuge library, Socket.IO and b
 bench-smoke: build-tests ## A few seconds of everything that measures: it works, however fast
 	python3 tests/bench/run smoke
 
+.PHONY: bench-smoke-alone
+bench-smoke-alone: build-tests ## The same without the peers and their packages
+	python3 tests/bench/run smoke --alone
+
 # -- Test with containers and on a cluster
 
 .PHONY: image

@@ -59,6 +59,7 @@ def arguments() -> argparse.Namespace:
     command.add_argument(
         "--binary", default=str(TARGET / "debug/madang"), help="the program that `make test` builds, unless told"
     )
+    command.add_argument("--alone", action="store_true", help="leave the peers out")
     return parser.parse_args()
 
 
@@ -117,7 +118,7 @@ def main() -> int:
         report.write(report.load(told.file))
         return 0
     if told.what == "smoke":
-        return smoke.main(told.binary)
+        return smoke.main(told.binary, with_peers=not told.alone)
     return campaign(told)
 
 
