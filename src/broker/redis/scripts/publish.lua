@@ -47,15 +47,8 @@ end
 local seq, at_before = tonumber(known[3]), tonumber(known[4]) or 0
 local has_meta = known[2] and seq
 
--- The log's end is read at the first call of a second. Within it the end is what meta says: both are only ever written
--- together, and a log that has vanished since, or goes on further, refuses the XADD.
-local second = math.floor(now / 1000)
-local is_read = not has_meta or math.floor(at_before / 1000) ~= second
-local last, newest = seq, nil
-if is_read then
-  newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
-  last = newest and seq_of(newest[1])
-end
+local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+local last = newest and seq_of(newest[1])
 if last ~= seq then
   local exact, _, failure = ends_of(log)
   if failure then
@@ -135,17 +128,9 @@ local function append()
     if n > 1 then
       redis.call('XADD', log, text .. '-0', 'e', epoch, 'at', time_text, 'm', m)
     else
-      local done
-      if is_read then
-        done = redis.pcall('XADD', log, 'MAXLEN', '~', ARGV[5], text .. '-0', 'e', epoch, 'at', time_text, 'm', m)
-      else
-        done = redis.pcall(
-          'XADD', log, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[5], text .. '-0', 'e', epoch, 'at', time_text, 'm', m
-        )
-      end
-      if not done then
-        return { err = 'no log' }
-      end
+      local done = redis.pcall(
+        'XADD', log, 'MAXLEN', '~', ARGV[5], text .. '-0', 'e', epoch, 'at', time_text, 'm', m
+      )
       if type(done) == 'table' and done.err then
         return done
       end
@@ -158,9 +143,8 @@ end
 
 if #fresh > 0 then
   local failed = append()
-  if failed and (failed.err == 'no log' or string.find(failed.err, 'equal or smaller', 1, true)) then
-    -- The log is not what meta says, or entries above the newest one were deleted: only XINFO knows of them.
-    is_read = true
+  if failed and string.find(failed.err, 'equal or smaller', 1, true) then
+    -- Entries above the newest one were deleted: only XINFO knows of them.
     last = ends_of(log)
     failed = append()
   end
@@ -202,7 +186,7 @@ if #fresh > 0 then
     redis.call('HSET', previous.key, '', '')
     previous.hit = true
   end
-  if chain or math.floor(at_before / 1000) ~= second or math.floor(at_before / window) ~= turn then
+  if chain or math.floor(now / 1000) ~= math.floor(at_before / 1000) or math.floor(at_before / window) ~= turn then
     local expiry = integer(now + tonumber(ARGV[6]) + 1000)
     redis.call('PEXPIREAT', log, expiry)
     redis.call('PEXPIREAT', meta, expiry)
