@@ -1,9 +1,10 @@
 //! One WebSocket: its handshake, its frames, its limits, its outbox.
 //!
 //! A session is one task. It reads requests while its outbox has room for the answers, hands them to hub and broker
-//! without waiting for what they say, and writes everything queued with one system call. In reading order: `task` (the
-//! loop and how a session ends), `requests` (what a page may ask), `hello` (who speaks), `place` and `outbox` (what
-//! others see of a session), `roll` (who stays and who is told to leave), `link` and `codec` (bytes).
+//! without waiting for what they say, and writes what is queued with one system call; what rooms have for it they write
+//! themselves. In reading order: `task` (the loop and how a session ends), `requests` (what a page may ask), `hello` (who
+//! speaks), `place` and `outbox` (what others see of a session), `roll` (who stays and who is told to leave), `link` and
+//! `codec` (bytes).
 
 mod bucket;
 pub mod codec;

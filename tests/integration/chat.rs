@@ -1,8 +1,10 @@
 //! What people do, on both brokers: join, speak, read back, come back, rename, type.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, settings};
 use crate::support::eventually;
 use crate::support::page::{Page, shown};
 
@@ -351,4 +353,33 @@ async fn rooms_are_compared_in_canonical_form(cluster: Cluster) {
     assert_eq!(bo.join("the yard").await["room"], "the yard");
     ann.say("THE YARD", "one room").await;
     assert_eq!(bo.message("the yard").await.text, "one room");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_within_the_interval_of_a_room_leaves_together() {
+    let interval = Duration::from_millis(100);
+    let mut settings = settings();
+    settings.limits.fanout_interval = interval;
+    let cluster = Cluster::memory_with(2, settings).await;
+    let mut ann = cluster.page(0, "Ann").await;
+    let mut bob = cluster.page(1, "Bob").await;
+    ann.join("a").await;
+    bob.join("a").await;
+    let begun = Instant::now();
+    let texts: Vec<_> = (1..=30).map(|number| number.to_string()).collect();
+    for text in &texts {
+        ann.say("a", text).await;
+    }
+    let shown = bob.messages("a", texts.len()).await;
+    assert!(shown.iter().map(|message| &message.text).eq(&texts));
+    // Bob is alone on his node, so what is observed there are the writes to him.
+    let writes = cluster.nodes[1]
+        .metrics()
+        .delivery_latency
+        .get_sample_count();
+    let most = begun.elapsed().as_millis() / interval.as_millis() + 2;
+    assert!(
+        u128::from(writes) <= most,
+        "{writes} writes, at most {most}"
+    );
 }
