@@ -47,7 +47,8 @@ impl Link {
 
     /// Reads once what has come, and hands the messages in it to `take`.
     ///
-    /// A read that does not fill the buffer has emptied the stream: tokio knows that then without another one.
+    /// A read that does not fill the buffer has emptied the stream: tokio knows that then without another one. The poll
+    /// takes the place of the waker that the finished HTTP task left in the reader's slot, and so frees its memory.
     pub(super) fn poll_receive(
         &mut self,
         context: &mut Context<'_>,

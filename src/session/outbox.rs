@@ -11,7 +11,6 @@
 //! The lock is held for a few moves of a frame or one write that does not wait, never across an await.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -234,11 +233,6 @@ impl<W: Wire> Outbox<W> {
         }
     }
 
-    /// Waits until something may have been queued.
-    pub async fn wait(&self) {
-        poll_fn(|context| self.poll_news(context)).await;
-    }
-
     /// Wakes the session's task.
     pub fn nudge(&self) {
         if !self.has_news.swap(true, Ordering::AcqRel) {
@@ -410,6 +404,7 @@ impl<W> Drop for Outbox<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -476,6 +471,14 @@ mod tests {
         (Outbox::new(Arc::clone(&page), bounds, gauge), page)
     }
 
+    /// Returns true if the task would be woken.
+    async fn is_told(outbox: &Outbox<Arc<Page>>) -> bool {
+        let news = poll_fn(|context| outbox.poll_news(context));
+        tokio::time::timeout(Duration::from_secs(1), news)
+            .await
+            .is_ok()
+    }
+
     fn line(seq: u64) -> Line {
         let position = Position { epoch: None, seq };
         Line {
@@ -512,11 +515,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn others_write_what_they_queued_and_wake_the_task_only_for_the_rest() {
         let (outbox, page) = outbox(8);
-        let is_told = async || {
-            tokio::time::timeout(Duration::from_secs(1), outbox.wait())
-                .await
-                .is_ok()
-        };
+        let is_told = async || is_told(&outbox).await;
         outbox.stream(&room(), &[line(1), line(2)]);
         assert_eq!(outbox.write(), Some(1));
         assert_eq!(page.texts(), ["01", "02"]);
@@ -585,11 +584,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_news_are_missed() {
         let (outbox, _page) = outbox(8);
-        let is_told = async || {
-            tokio::time::timeout(Duration::from_secs(1), outbox.wait())
-                .await
-                .is_ok()
-        };
+        let is_told = async || is_told(&outbox).await;
         assert!(!is_told().await);
         outbox.answer(Frame::text("before"));
         outbox.nudge();

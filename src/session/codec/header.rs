@@ -6,24 +6,24 @@
 use super::{MAX_CONTROL_BYTES, close::Violation};
 
 /// Bit of the first byte: the last frame of a message.
-pub(super) const FIN: u8 = 0x80;
+pub(crate) const FIN: u8 = 0x80;
 /// Opcode of a fragment that is not the first of its message.
-pub(super) const CONTINUATION: u8 = 0x0;
+pub(crate) const CONTINUATION: u8 = 0x0;
 /// Opcode of a text message or its first fragment.
-pub(super) const TEXT: u8 = 0x1;
+pub(crate) const TEXT: u8 = 0x1;
 /// Opcode of a binary message or its first fragment.
-pub(super) const BINARY: u8 = 0x2;
+pub(crate) const BINARY: u8 = 0x2;
 /// Opcode of a close frame; the smallest opcode of a control frame.
-pub(super) const CLOSE: u8 = 0x8;
+pub(crate) const CLOSE: u8 = 0x8;
 /// Opcode of a ping.
-pub(super) const PING: u8 = 0x9;
+pub(crate) const PING: u8 = 0x9;
 /// Opcode of a pong.
-pub(super) const PONG: u8 = 0xa;
+pub(crate) const PONG: u8 = 0xa;
 
 /// Bits of the first byte that extensions use; none is ever negotiated.
-const RESERVED: u8 = 0x70;
+pub(crate) const RESERVED: u8 = 0x70;
 /// Bit of the second byte: the payload is masked.
-const MASKED: u8 = 0x80;
+pub(crate) const MASKED: u8 = 0x80;
 /// Bytes of the masking key, the end of every header from a page.
 const MASK_BYTES: usize = 4;
 /// Longest header: 2 bytes, 8 of extended length, 4 of mask.

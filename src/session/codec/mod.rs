@@ -10,7 +10,7 @@
 //! | `parse` | [`Decoder`], bytes from the page to [`Incoming`], however the network cut them |
 //! | `header` | the 2 to 14 bytes before a payload, and what is forbidden in them |
 //! | `close` | close codes, close payloads and [`Violation`] |
-//! | `write` | [`WriteQueue`], all that waits in one vectored write |
+//! | `write` | [`WriteQueue`], all that waits in one write |
 //!
 //! Extensions (compression among them) are never negotiated, so every reserved bit is a violation.
 
@@ -24,6 +24,8 @@ mod write;
 
 pub use close::{MAX_REASON_BYTES, Violation};
 pub use encode::{Frame, FrameBuilder};
+pub(crate) use header::{BINARY, CLOSE, CONTINUATION, FIN, MASKED, PING, PONG, RESERVED, TEXT};
+pub(crate) use parse::unmask;
 pub use parse::{Decoder, Incoming};
 pub use write::{MAX_SLICES, WriteQueue};
 

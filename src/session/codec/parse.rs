@@ -256,8 +256,8 @@ fn append_unmasked(buffer: &mut Vec<u8>, part: &[u8], mask: [u8; 4], most: usize
     unmask(&mut buffer[start..], mask);
 }
 
-/// Applies the masking key, a machine word at a time.
-fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
+/// Applies the masking key, a machine word at a time; what it is applied to twice is as before.
+pub(crate) fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
     let word = u64::from_ne_bytes([
         mask[0], mask[1], mask[2], mask[3], mask[0], mask[1], mask[2], mask[3],
     ]);

@@ -10,16 +10,9 @@ use base64::prelude::BASE64_STANDARD;
 use memchr::memmem;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-pub(super) const CONTINUATION: u8 = 0x0;
-pub(super) const TEXT: u8 = 0x1;
-pub(super) const BINARY: u8 = 0x2;
-pub(super) const CLOSE: u8 = 0x8;
-pub(super) const PING: u8 = 0x9;
-pub(super) const PONG: u8 = 0xA;
+pub(super) use crate::session::codec::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT};
+use crate::session::codec::{FIN, MASKED, RESERVED, unmask};
 
-const FIN: u8 = 0x80;
-const RESERVED: u8 = 0x70;
-const MASKED: u8 = 0x80;
 /// The longest frame that is read; no dialect sends longer ones.
 const LONGEST: u64 = 16 * 1024 * 1024;
 /// The longest answer to the request that opens a session.
@@ -97,11 +90,7 @@ pub(super) fn write_frame(opcode: u8, payload: &[u8], mask: [u8; 4], bytes: &mut
     bytes.extend_from_slice(&mask);
     let begin = bytes.len();
     bytes.extend_from_slice(payload);
-    for chunk in bytes[begin..].chunks_mut(4) {
-        for (byte, mask) in chunk.iter_mut().zip(mask) {
-            *byte ^= mask;
-        }
-    }
+    unmask(&mut bytes[begin..], mask);
 }
 
 /// The request that opens a session, and what its answer must hold.
