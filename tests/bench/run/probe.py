@@ -13,8 +13,8 @@ from servers import Madang, Started
 
 SESSIONS = 100
 ROOMS_EACH = 1000
-# Seconds for one round of probes: twenty as it is shipped.
-PATIENCE = 120
+# Seconds for one round of probes: a hundred as it is shipped.
+PATIENCE = 240
 
 
 def _metric(node: Started, name: str) -> float:
