@@ -63,6 +63,10 @@ impl Desk {
         }
     }
 
+    pub(super) fn session(&self) -> &SessionId {
+        &self.session
+    }
+
     /// Returns true if `welcome` has been said.
     pub(super) fn is_greeted(&self) -> bool {
         self.user.is_some()

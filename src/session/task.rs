@@ -74,7 +74,8 @@ pub fn open(
 ) {
     let tracker = context.tracker.clone();
     let id = SessionId::random();
-    let span = tracing::info_span!(
+    // Only at its level does a session keep one: it would be a good part of what a silent session takes.
+    let span = tracing::debug_span!(
         "session",
         session.id = id.as_str(),
         user.id = tracing::field::Empty
@@ -150,7 +151,10 @@ impl Session {
                 reason
             }
             Err(_) => {
-                tracing::error!("session ended by a fault of this program");
+                tracing::error!(
+                    session.id = self.desk.session().as_str(),
+                    "session ended by a fault of this program"
+                );
                 "fault"
             }
         };
