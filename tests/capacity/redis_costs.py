@@ -83,7 +83,8 @@ def publishes(redis: Redis, messages: int, batch: int) -> list[bytes]:
     for begin in range(0, messages, batch):
         for room in range(ROOMS):
             keys = [f"madang:{{room-{room}}}:{name}" for name in ("log", "meta", "d0", "d1")]
-            words = [word for number in range(begin, begin + batch) for word in message(room, number)]
+            batched = [message(room, number) for number in range(begin, begin + batch)]
+            words = [word for part in zip(*batched) for word in part]
             options = [far, "a" * 40, "epoch-0123456789", f"madang:{{room-{room}}}", 1_000, 86_400_000, 300_000, 0]
             calls.append(pack("EVALSHA", sha, 4, *keys, *options, *words))
     return calls

@@ -32,6 +32,14 @@ pub struct Batch {
     pub ephemeral: Vec<(String, Vec<u8>)>,
 }
 
+impl Batch {
+    /// Returns true if a room has more than one message in it.
+    #[must_use]
+    pub fn is_hot(&self) -> bool {
+        self.calls.iter().any(|call| call.messages.len() > 1)
+    }
+}
+
 /// Takes from `waiting` what may go now; the rest stays in its order.
 pub fn form(
     waiting: &mut VecDeque<Item>,

@@ -107,10 +107,13 @@ impl Call {
         for message in &self.messages {
             // The length keeps (author, key) apart from every other pair with the same letters.
             let (author, key) = (message.author.as_str(), message.key.as_str());
-            command
-                .arg(format!("{}:{author}{key}", author.len()))
-                .arg(format!("{:016x}", message.hash))
-                .arg(&message.m[..]);
+            command.arg(format!("{}:{author}{key}", author.len()));
+        }
+        for message in &self.messages {
+            command.arg(format!("{:016x}", message.hash));
+        }
+        for message in &self.messages {
+            command.arg(&message.m[..]);
         }
         command
     }

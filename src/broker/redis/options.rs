@@ -19,6 +19,8 @@ pub struct Options {
     pub send_timeout: Duration,
     /// Setting `limits.publish_queue`: publishes that wait in the node, at most.
     pub publish_queue: usize,
+    /// Setting `limits.publish_interval`: least time between two pipelines of a worker once messages share them.
+    pub publish_interval: Duration,
     /// Setting `fleet.lease`: how long the node's lease lasts unless it is renewed.
     pub lease: Duration,
     /// Setting `fleet.debounce`: how long a user may be gone before anybody is told.
@@ -34,6 +36,7 @@ impl From<&Settings> for Options {
             dedupe_window: settings.limits.dedupe_window,
             send_timeout: settings.limits.send_timeout,
             publish_queue: settings.limits.publish_queue,
+            publish_interval: settings.limits.publish_interval,
             lease: settings.fleet.lease,
             debounce: settings.fleet.debounce,
         }

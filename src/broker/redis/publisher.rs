@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -56,7 +57,7 @@ struct Door {
 }
 
 impl Publisher {
-    /// Starts as many workers as the pool has wires; once `stop` is given they answer what waits and end.
+    /// Starts one worker, on a Cluster several; once `stop` is given they answer what waits and end.
     #[must_use]
     pub fn start(
         link: &Arc<Link>,
@@ -70,7 +71,7 @@ impl Publisher {
         let workers = if link.is_cluster() {
             CLUSTER_WORKERS * pool_size
         } else {
-            pool_size
+            1
         };
         let space = options.publish_queue.div_ceil(workers).max(1);
         let queues = (0..workers).map(|_| {
@@ -204,6 +205,8 @@ impl Door {
 async fn work(mut items: mpsc::Receiver<Item>, sends: Sender, stop: CancellationToken) {
     let mut waiting = VecDeque::new();
     let mut taken = Vec::with_capacity(MAX_ITEMS);
+    let interval = sends.link().options().publish_interval;
+    let mut not_before = None::<tokio::time::Instant>;
     loop {
         if waiting.is_empty() {
             let count = tokio::select! {
@@ -218,6 +221,9 @@ async fn work(mut items: mpsc::Receiver<Item>, sends: Sender, stop: Cancellation
             }
             waiting.extend(taken.drain(..));
         }
+        if let Some(at) = not_before.take() {
+            sleep_until(at).await;
+        }
         while waiting.len() < MAX_ITEMS
             && let Ok(item) = items.try_recv()
         {
@@ -230,7 +236,9 @@ async fn work(mut items: mpsc::Receiver<Item>, sends: Sender, stop: Cancellation
             send_timeout,
             Instant::now(),
         );
+        let is_hot = batch.is_hot();
         sends.send(batch).await;
+        not_before = is_hot.then(|| tokio::time::Instant::now() + interval);
     }
 }
 

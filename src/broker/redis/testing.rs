@@ -165,6 +165,7 @@ impl RedisServer {
             dedupe_window: Duration::from_secs(300),
             send_timeout: Duration::from_secs(3),
             publish_queue: 10_000,
+            publish_interval: Duration::from_millis(1),
             lease: Duration::from_secs(10),
             debounce: Duration::from_secs(3),
         }

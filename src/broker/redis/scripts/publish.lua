@@ -9,20 +9,24 @@
 --       6 history.keep in ms
 --       7 limits.dedupe_window in ms
 --       8 number of positions that the node has delivered; then for each: epoch, seq
---       then for each message: dedupe field (author and key), hash of the text, m
+--       then the dedupe fields (author and key) of all messages, the hashes of their texts, and each m
 --
 -- Answers one string per message, in order:
 --       +<epoch> <seq> <at>   it got this number
 --       =<epoch> <seq> <at>   an earlier one with the same author, key and text has it
 --       !<word>               refused: key_reused, redis_full, timeout, newer_layout
+--
+-- Redis does nothing else while this runs, and it runs for every message: so nothing is made that one message alone
+-- does not need, and what is rare stands in functions of its own.
 
 -- True in the text for a Cluster.
 local CLUSTER = false
 
+local call = redis.call
 local log, meta = KEYS[1], KEYS[2]
-local delivered = tonumber(ARGV[8])
-local before = 8 + 2 * delivered
-local count = (#ARGV - before) / 3
+local fields = 8 + 2 * tonumber(ARGV[8])
+local count = (#ARGV - fields) / 3
+local hashes, ms = fields + count, fields + 2 * count
 
 local function refuse_all(word)
   local answers = {}
@@ -34,61 +38,62 @@ end
 
 -- Pass 1 only reads.
 
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local time = call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now > tonumber(ARGV[1]) then
   return refuse_all('!timeout')
 end
 
-local known = redis.call('HMGET', meta, 'v', 'epoch', 'seq', 'at', 'lineage')
-if (tonumber(known[1]) or 0) > LAYOUT then
+local known = call('HMGET', meta, 'v', 'epoch', 'seq', 'at', 'lineage')
+if known[1] and tonumber(known[1]) > LAYOUT then
   return refuse_all('!newer_layout')
 end
 local seq, at_before = tonumber(known[3]), tonumber(known[4]) or 0
 local has_meta = known[2] and seq
 
-local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
-local last = newest and seq_of(newest[1])
-if last ~= seq then
-  local exact, _, failure = ends_of(log)
-  if failure then
-    return failure
+local newest = call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+local last = seq
+if not (newest and seq and newest[1] == known[3] .. '-0') then
+  last = newest and seq_of(newest[1])
+  if last ~= seq then
+    local exact, _, failure = ends_of(log)
+    if failure then
+      return failure
+    end
+    last = exact
+    at_before = math.max(at_before, newest and tonumber(field_of(newest, 'at')) or 0)
   end
-  last = exact
-  at_before = math.max(at_before, newest and tonumber(field_of(newest, 'at')) or 0)
 end
 local at = math.max(at_before, now)
 
 -- Window n writes into d0 or d1 by its parity, and what it wrote expires with the end of window n + 1.
 local window = tonumber(ARGV[7])
 local turn = math.floor(now / window)
-local current = { key = KEYS[3 + turn % 2], expiry = (turn + 2) * window }
-local previous = { key = KEYS[4 - turn % 2], expiry = (turn + 1) * window }
+local current, previous = KEYS[3 + turn % 2], KEYS[4 - turn % 2]
+local in_current = call('HMGET', current, unpack(ARGV, fields + 1, hashes))
+local in_previous = call('HMGET', previous, unpack(ARGV, fields + 1, hashes))
+local hit_current, hit_previous
 
-local fields = {}
+local answers, fresh, index_of, repeats = {}, {}, {}, nil
 for i = 1, count do
-  fields[i] = ARGV[before + 3 * i - 2]
-end
-current.values = redis.call('HMGET', current.key, unpack(fields))
-previous.values = redis.call('HMGET', previous.key, unpack(fields))
-
-local answers, fresh, index_of, repeats = {}, {}, {}, {}
-for i = 1, count do
-  local field, hash = fields[i], ARGV[before + 3 * i - 1]
-  local holder = current.values[i] and current or previous
-  local stored_hash, result, stored_at = string.match(holder.values[i] or '', '^(%S+) (.+ (%d+))$')
-  if result and tonumber(stored_at) < (turn - 1) * window then
+  local field, hash, stored, result = ARGV[fields + i], ARGV[hashes + i], in_current[i] or in_previous[i], nil
+  if stored then
+    local stored_hash, rest, stored_at = string.match(stored, '^(%S+) (.+ (%d+))$')
     -- Keys expire by the time at which the call began, which may lie before a window that TIME says has come.
-    result = nil
+    if rest and tonumber(stored_at) >= (turn - 1) * window then
+      result = stored_hash == hash and '=' .. rest or '!key_reused'
+      hit_current = hit_current or in_current[i]
+      hit_previous = hit_previous or not in_current[i]
+    end
   end
   local earlier = index_of[field]
   if result then
-    holder.hit = true
-    answers[i] = stored_hash == hash and '=' .. result or '!key_reused'
+    answers[i] = result
   elseif not earlier then
     index_of[field] = i
     fresh[#fresh + 1] = i
-  elseif ARGV[before + 3 * earlier - 1] == hash then
+  elseif ARGV[hashes + earlier] == hash then
+    repeats = repeats or {}
     repeats[i] = earlier
   else
     answers[i] = '!key_reused'
@@ -98,14 +103,14 @@ end
 -- The epoch and the first number of what is new, and the chain if a new epoch begins.
 local function number()
   local is_new = not (last and has_meta) or known[5] ~= ARGV[2] or last < seq
-  for i = 9, before, 2 do
+  for i = 9, fields, 2 do
     is_new = is_new or (ARGV[i] == known[2] and last < tonumber(ARGV[i + 1]))
   end
   local first = (last or has_meta and seq or 0) + 1
   if not is_new then
     return known[2], first
   end
-  local text = has_meta and redis.call('HMGET', meta, 'chain')[1]
+  local text = has_meta and call('HMGET', meta, 'chain')[1]
   local chain = text and chain_of(text) or rebuilt_from(log)
   while chain[1] and chain[#chain][2] >= first do
     chain[#chain] = nil
@@ -117,16 +122,18 @@ end
 -- Pass 2 appends. A Redis without memory refuses the first write of a script and no later one, so the first is the one
 -- that may fail, and before it nothing is written.
 
-local epoch, first, chain, payload
-local time_text = integer(at)
+local epoch, first, chain, text
+local time_text = at == at_before and known[4] or integer(at)
+local payload, written = {}, {}
 
 local function append()
   epoch, first, chain = number()
-  payload = { '1e' .. epoch .. '\n' }
-  for n, i in ipairs(fresh) do
-    local text, m = integer(first + n - 1), ARGV[before + 3 * i]
+  for n = 1, #fresh do
+    local i = fresh[n]
+    local m = ARGV[ms + i]
+    text = integer(first + n - 1)
     if n > 1 then
-      redis.call('XADD', log, text .. '-0', 'e', epoch, 'at', time_text, 'm', m)
+      call('XADD', log, text .. '-0', 'e', epoch, 'at', time_text, 'm', m)
     else
       local done = redis.pcall(
         'XADD', log, 'MAXLEN', '~', ARGV[5], text .. '-0', 'e', epoch, 'at', time_text, 'm', m
@@ -135,13 +142,15 @@ local function append()
         return done
       end
     end
-    answers[i] = '+' .. epoch .. ' ' .. text .. ' ' .. time_text
-    payload[2 * n] = text .. ' ' .. time_text .. ' ' .. #m .. '\n'
-    payload[2 * n + 1] = m
+    local numbered = epoch .. ' ' .. text .. ' ' .. time_text
+    answers[i] = '+' .. numbered
+    written[2 * n - 1] = ARGV[fields + i]
+    written[2 * n] = ARGV[hashes + i] .. ' ' .. numbered
+    payload[n] = text .. ' ' .. time_text .. ' ' .. #m .. '\n' .. m
   end
 end
 
-if #fresh > 0 then
+if fresh[1] then
   local failed = append()
   if failed and string.find(failed.err, 'equal or smaller', 1, true) then
     -- Entries above the newest one were deleted: only XINFO knows of them.
@@ -158,45 +167,40 @@ if #fresh > 0 then
     fresh = {}
   end
 end
-for i, earlier in pairs(repeats) do
+for i, earlier in pairs(repeats or {}) do
   answers[i] = string.gsub(answers[earlier], '^%+', '=')
 end
 
 -- Pass 3 writes down what was done. Expiries are set once a second and so are a second longer than asked for. A hit
 -- writes one too, so that a wait for replicas covers it.
 
-if #fresh > 0 then
-  local text = integer(first + #fresh - 1)
+if fresh[1] then
   if chain then
-    redis.call(
+    call(
       'HSET', meta, 'v', LAYOUT, 'epoch', epoch, 'chain', chain_text(chain), 'lineage', ARGV[2], 'seq', text, 'at',
       time_text
     )
   else
-    redis.call('HSET', meta, 'seq', text, 'at', time_text)
+    call('HSET', meta, 'seq', text, 'at', time_text)
   end
-  local written = {}
-  for n, i in ipairs(fresh) do
-    written[2 * n - 1] = fields[i]
-    written[2 * n] = ARGV[before + 3 * i - 1] .. ' ' .. string.sub(answers[i], 2)
-  end
-  redis.call('HSET', current.key, unpack(written))
-  if CLUSTER and redis.call('EXISTS', previous.key) == 0 then
+  call('HSET', current, unpack(written))
+  if CLUSTER and call('EXISTS', previous) == 0 then
     -- While a slot moves, a call runs only where all its keys are: one that does not exist would keep it out.
-    redis.call('HSET', previous.key, '', '')
-    previous.hit = true
+    call('HSET', previous, '', '')
+    hit_previous = true
   end
   if chain or math.floor(now / 1000) ~= math.floor(at_before / 1000) or math.floor(at_before / window) ~= turn then
     local expiry = integer(now + tonumber(ARGV[6]) + 1000)
-    redis.call('PEXPIREAT', log, expiry)
-    redis.call('PEXPIREAT', meta, expiry)
-    current.hit = true
+    call('PEXPIREAT', log, expiry)
+    call('PEXPIREAT', meta, expiry)
+    hit_current = true
   end
-  redis.call('PUBLISH', ARGV[4], table.concat(payload))
+  redis.call('PUBLISH', ARGV[4], '1e' .. epoch .. '\n' .. table.concat(payload))
 end
-for _, hash in ipairs({ current, previous }) do
-  if hash.hit then
-    redis.call('PEXPIREAT', hash.key, integer(hash.expiry))
-  end
+if hit_current then
+  call('PEXPIREAT', current, integer((turn + 2) * window))
+end
+if hit_previous then
+  call('PEXPIREAT', previous, integer((turn + 1) * window))
 end
 return answers
