@@ -12,9 +12,11 @@ NODE_LOAD = 0.6
 REDIS_LOAD = 0.6
 # Data that one master holds at most, in GiB: more makes copying it to a replica and rewriting its file a matter of minutes.
 MASTER_GIB = 12
-# A room is compared with Redis so often, and a node compares at most so many in a second: see the settings of madang.
+# A room is compared with Redis so often, and a node compares at most so many in a second, and a fifth of that without
+# an interruption: see the settings of madang.
 PROBE_SECONDS = 5
 PROBES_PER_SECOND = 5_000
+TURNS_PER_SECOND = PROBES_PER_SECOND / 5
 # Messages of a room that a node keeps for those who come back.
 TAIL_LINES = 128
 # Two windows of `limits.dedupe_window`, in seconds.
@@ -95,7 +97,7 @@ class Size:
     @cached_property
     def probes(self) -> float:
         """Rooms per second that all nodes compare with Redis."""
-        return self.nodes * min(self.rooms_on_node / PROBE_SECONDS, PROBES_PER_SECOND)
+        return self.nodes * min(self.rooms_on_node / PROBE_SECONDS, TURNS_PER_SECOND)
 
     @cached_property
     def redis_cores(self) -> dict[str, float]:

@@ -19,7 +19,7 @@ pub struct Options {
     pub send_timeout: Duration,
     /// Setting `limits.publish_queue`: publishes that wait in the node, at most.
     pub publish_queue: usize,
-    /// Setting `limits.publish_interval`: least time between two pipelines of a worker once messages share them.
+    /// Setting `limits.publish_interval`: pause of a worker behind a pipeline with several messages of one room.
     pub publish_interval: Duration,
     /// Setting `fleet.lease`: how long the node's lease lasts unless it is renewed.
     pub lease: Duration,

@@ -66,10 +66,10 @@ impl Publisher {
         stop: &CancellationToken,
     ) -> Self {
         let options = link.options();
-        let pool_size = options.redis.pool_size.max(1);
-        // On a Cluster a worker has some of the slots, so that a master that hangs holds up few others' rooms.
+        // Redis runs one script at a time: more pipelines under way would only carry less each. On a Cluster a worker
+        // has some of the slots, so that a master that hangs holds up few others' rooms.
         let workers = if link.is_cluster() {
-            CLUSTER_WORKERS * pool_size
+            CLUSTER_WORKERS * options.redis.pool_size.max(1)
         } else {
             1
         };

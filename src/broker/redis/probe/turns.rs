@@ -180,6 +180,13 @@ mod tests {
         RoomName::parse(&format!("r{index}")).unwrap()
     }
 
+    /// Returns the turns of so many rooms under a budget of 5,000.
+    fn crowd(rooms: usize, now: Instant) -> Turns {
+        let mut turns = Turns::new(5000, HOUR, now);
+        (0..rooms).for_each(|index| turns.add(&room(index), now));
+        turns
+    }
+
     fn names(due: Vec<Due>) -> Vec<RoomName> {
         due.into_iter().map(|due| due.room).collect()
     }
@@ -205,10 +212,7 @@ mod tests {
     #[test]
     fn every_room_has_its_turn_within_the_interval_and_none_in_a_burst() {
         let mut now = Instant::now();
-        let mut turns = Turns::new(5000, HOUR, now);
-        for index in 0..1000 {
-            turns.add(&room(index), now);
-        }
+        let mut turns = crowd(1000, now);
         let mut seen = HashMap::new();
         let counts = run(&mut turns, &mut now, 251, &mut seen);
         assert_eq!(seen.len(), 1000);
@@ -229,10 +233,7 @@ mod tests {
     fn rooms_that_go_do_not_delay_those_that_stay() {
         let mut now = Instant::now();
         let begin = now;
-        let mut turns = Turns::new(5000, HOUR, now);
-        for index in 0..100 {
-            turns.add(&room(index), now);
-        }
+        let mut turns = crowd(100, now);
         run(&mut turns, &mut now, 120, &mut HashMap::new());
         let stays = room(99);
         while names(turns.take(128, now, |room| *room == stays)).is_empty() {
@@ -266,10 +267,7 @@ mod tests {
     #[test]
     fn turns_take_their_share_of_the_budget_only() {
         let mut now = Instant::now();
-        let mut turns = Turns::new(5000, HOUR, now);
-        for index in 0..10_000 {
-            turns.add(&room(index), now);
-        }
+        let mut turns = crowd(10_000, now);
         assert_eq!(turns.interval(), Duration::from_secs(10));
         let mut seen = HashMap::new();
         let counts = run(&mut turns, &mut now, 1000, &mut seen);
@@ -282,10 +280,7 @@ mod tests {
     #[test]
     fn urgent_rooms_come_first_and_once() {
         let mut now = Instant::now();
-        let mut turns = Turns::new(5000, HOUR, now);
-        for index in 0..3 {
-            turns.add(&room(index), now);
-        }
+        let mut turns = crowd(3, now);
         turns.soon(&room(2));
         turns.soon(&room(2));
         turns.soon(&room(7));

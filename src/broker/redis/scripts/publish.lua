@@ -17,7 +17,7 @@
 --       !<word>               refused: key_reused, redis_full, timeout, newer_layout
 --
 -- Redis does nothing else while this runs, and it runs for every message: so nothing is made that one message alone
--- does not need, and what is rare stands in functions of its own.
+-- does not need.
 
 -- True in the text for a Cluster.
 local CLUSTER = false
@@ -45,24 +45,22 @@ if now > tonumber(ARGV[1]) then
 end
 
 local known = call('HMGET', meta, 'v', 'epoch', 'seq', 'at', 'lineage')
-if known[1] and tonumber(known[1]) > LAYOUT then
+if (tonumber(known[1]) or 0) > LAYOUT then
   return refuse_all('!newer_layout')
 end
 local seq, at_before = tonumber(known[3]), tonumber(known[4]) or 0
 local has_meta = known[2] and seq
 
 local newest = call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
-local last = seq
-if not (newest and seq and newest[1] == known[3] .. '-0') then
-  last = newest and seq_of(newest[1])
-  if last ~= seq then
-    local exact, _, failure = ends_of(log)
-    if failure then
-      return failure
-    end
-    last = exact
-    at_before = math.max(at_before, newest and tonumber(field_of(newest, 'at')) or 0)
+-- Nearly always they say the same, which then costs no pattern.
+local last = newest and (newest[1] == (known[3] or '') .. '-0' and seq or seq_of(newest[1]))
+if last ~= seq then
+  local exact, _, failure = ends_of(log)
+  if failure then
+    return failure
   end
+  last = exact
+  at_before = math.max(at_before, newest and tonumber(field_of(newest, 'at')) or 0)
 end
 local at = math.max(at_before, now)
 
@@ -123,7 +121,7 @@ end
 -- that may fail, and before it nothing is written.
 
 local epoch, first, chain, text
-local time_text = at == at_before and known[4] or integer(at)
+local time_text = integer(at)
 local payload, written = {}, {}
 
 local function append()
@@ -195,6 +193,7 @@ if fresh[1] then
     call('PEXPIREAT', meta, expiry)
     hit_current = true
   end
+  -- In full, since a Cluster gets another word for it.
   redis.call('PUBLISH', ARGV[4], '1e' .. epoch .. '\n' .. table.concat(payload))
 end
 if hit_current then

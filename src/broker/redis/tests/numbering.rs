@@ -387,6 +387,10 @@ async fn the_time_of_a_room_never_goes_back() {
     assert_eq!(second.at.to_string(), future);
     log.server.run(&["DEL", &log.key("meta")]);
     assert_eq!(log.say("3").await.at.to_string(), future);
+    // A meta that is behind its log.
+    let behind = ["HSET", &log.key("meta"), "seq", "2", "at", "1"];
+    log.server.run(&behind);
+    assert_eq!(log.say("4").await.at.to_string(), future);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use redis::Value;
+
 use super::*;
 
 /// A sender that keeps the protocol's rule: all that is unsettled is sent again, in order, before anything new.
@@ -192,6 +194,46 @@ async fn who_left_starts_anew() {
         log.publisher.forget(Source(1), room.as_ref());
         assert!(send("c").await.is_ok());
     }
+}
+
+/// Returns how often the publish script was called by its hash.
+fn calls(log: &Log) -> u64 {
+    let Value::BulkString(info) = log.server.run(&["INFO", "commandstats"]) else {
+        panic!("no statistics")
+    };
+    let info = String::from_utf8(info).unwrap();
+    let line = info.split("cmdstat_evalsha:calls=").nth(1);
+    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+}
+
+/// On one thread the worker runs only while this waits, so what is posted in a row shares a pipeline.
+#[tokio::test]
+async fn what_comes_in_the_pause_behind_a_busy_room_goes_in_one_call() {
+    let log = Log::start_with(&[], |options| {
+        options.publish_interval = Duration::from_secs(1);
+    });
+    log.say("before").await;
+    let post = |text| {
+        log.post(Message {
+            key: text,
+            text,
+            ..Message::default()
+        })
+    };
+    for pending in ["1", "2"].map(post) {
+        answer(pending).await.unwrap();
+    }
+    let before = calls(&log);
+    let third = post("3");
+    // Time enough for the worker to take the third by itself.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let fourth = post("4");
+    for (pending, seq) in [(third, 4), (fourth, 5)] {
+        assert_eq!(answer(pending).await.unwrap().seq, seq);
+    }
+    assert_eq!(calls(&log) - before, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
