@@ -23,7 +23,7 @@ use crate::protocol::{Position, Range, RequestId, RoomName};
 use crate::telemetry::Metrics;
 
 pub use admission::Admission;
-pub use seat::{Line, Seat, SeatId};
+pub use seat::{Line, Run, Seat, SeatId};
 
 /// Commands that wait for one shard; sessions wait at the bound.
 const COMMAND_QUEUE: usize = 1024;

@@ -68,7 +68,7 @@ pub struct Node {
     stop_internal: CancellationToken,
     door: Option<Arc<Door>>,
     listeners: Vec<JoinHandle<()>>,
-    _background: JoinSet<()>,
+    background: JoinSet<()>,
     _shards: JoinSet<()>,
 }
 
@@ -211,7 +211,7 @@ impl Node {
             door: None,
             listeners: Vec::new(),
             settings,
-            _background: background,
+            background,
             _shards: shards,
         };
         node.serve(public, internal, api);
@@ -366,6 +366,8 @@ impl Node {
         } else {
             tracing::info!(sessions, "all sessions ended");
         }
+        // Those who watch the broker would take its end for an outage.
+        drop(self.background);
         self.context.broker.stop().await;
         self.stop_internal.cancel();
         for listener in self.listeners {

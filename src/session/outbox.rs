@@ -22,7 +22,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::Instant;
 
 use super::codec::{Frame, MAX_SLICES, WriteQueue};
-use crate::hub::Line;
+use crate::hub::{Line, Run};
 use crate::protocol::RoomName;
 
 /// What waits is put together up to this size: one plain `send` of it costs less than a list of frames.
@@ -183,20 +183,51 @@ impl<W: Wire> Outbox<W> {
     /// Queues lines of a room in order while there is space; returns how many. They leave with the next
     /// [`Outbox::write`], or once the session's task is woken by [`Outbox::nudge`].
     pub fn stream(&self, room: &RoomName, lines: &[Line]) -> usize {
+        self.take(&mut self.lock(), room, lines)
+    }
+
+    /// Queues lines as [`Outbox::stream`] does and writes as [`Outbox::write`] does; returns what both return. Lines for
+    /// which nothing has to wait are not queued at all.
+    pub fn deliver(&self, room: &RoomName, run: &Run<'_>) -> (usize, Option<u64>) {
         let mut state = self.lock();
+        let lines = run.lines();
+        let written = match (run.bytes(), &state.wire) {
+            (Some(bytes), Some(wire)) if self.is_free(&state, lines.len(), bytes.len()) => {
+                // An error comes again when the rest is written below.
+                let written = wire.write(bytes).unwrap_or(0);
+                if written == bytes.len() {
+                    return (lines.len(), lines.iter().find_map(|line| line.at));
+                }
+                written
+            }
+            _ => 0,
+        };
+        let taken = self.take(&mut state, room, lines);
+        self.written(&mut state, written);
+        (taken, self.write_locked(state))
+    }
+
+    /// Returns true if so much may be written with nothing before it, and would fit if it had to wait.
+    fn is_free(&self, state: &State<W>, frames: usize, bytes: usize) -> bool {
+        let fits = frames == 1 || frames <= self.bounds.frames && bytes <= self.bounds.bytes;
+        let is_idle = state.queue.is_empty() && state.paused.is_empty();
+        fits && is_idle && !state.is_closed && state.blocked_since.is_none()
+    }
+
+    fn take(&self, state: &mut State<W>, room: &RoomName, lines: &[Line]) -> usize {
         if state.is_closed {
             return lines.len();
         }
         state.held_until = None;
         let mut taken = 0;
         for line in lines {
-            if !self.has_space(&state, line.frame.len()) {
-                self.drop_ephemerals(&mut state);
-                if !self.has_space(&state, line.frame.len()) {
+            if !self.has_space(state, line.frame.len()) {
+                self.drop_ephemerals(state);
+                if !self.has_space(state, line.frame.len()) {
                     break;
                 }
             }
-            self.push(&mut state, line.frame.clone(), false);
+            self.push(state, line.frame.clone(), false);
             state.oldest = state.oldest.or(line.at);
             taken += 1;
         }
@@ -275,7 +306,10 @@ impl<W: Wire> Outbox<W> {
     /// Writes what is queued from another task than the session's, which is woken only for what this cannot do: to wait
     /// for the page, to end. Returns the `at` of the oldest message that was written, if nothing is left.
     pub fn write(&self) -> Option<u64> {
-        let mut state = self.lock();
+        self.write_locked(self.lock())
+    }
+
+    fn write_locked(&self, mut state: MutexGuard<'_, State<W>>) -> Option<u64> {
         if state.queue.is_empty() || state.blocked_since.is_some() {
             return None;
         }
@@ -297,9 +331,7 @@ impl<W: Wire> Outbox<W> {
             match write_once(wire, &state.queue) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(bytes) => {
-                    state.queue.advance(bytes);
-                    state.bytes = state.bytes.saturating_sub(bytes);
-                    self.gauge.sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+                    self.written(state, bytes);
                     state.blocked_since = (!state.queue.is_empty()).then(Instant::now);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -314,6 +346,13 @@ impl<W: Wire> Outbox<W> {
         }
         self.judge(state);
         Ok(())
+    }
+
+    /// Takes what was written off the queue.
+    fn written(&self, state: &mut State<W>, bytes: usize) {
+        state.queue.advance(bytes);
+        state.bytes = state.bytes.saturating_sub(bytes);
+        self.gauge.sub(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Gives the memory of an empty queue back: the session is silent.
@@ -539,6 +578,39 @@ mod tests {
         assert!(is_told().await, "the session is lost");
         outbox.flush().unwrap_err();
         outbox.shut();
+        outbox.flush().unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_room_delivers_past_the_queue_while_nothing_waits() {
+        let (outbox, page) = outbox(4);
+        let is_told = async || is_told(&outbox).await;
+        let lines: Vec<_> = (1..=3).map(line).collect();
+        assert_eq!(outbox.deliver(&room(), &Run::new(&lines)), (3, Some(1)));
+        assert_eq!(page.texts(), ["01", "02", "03"]);
+        let far = Instant::now() + Duration::from_secs(60);
+        outbox.answer_by(Frame::text("answer"), far);
+        assert_eq!(outbox.deliver(&room(), &Run::new(&lines)), (3, Some(1)));
+        assert_eq!(page.texts(), ["answer", "01", "02", "03"]);
+        assert!(is_told().await, "of the answer");
+        assert!(!is_told().await);
+
+        page.takes(6);
+        assert_eq!(outbox.deliver(&room(), &Run::new(&lines)), (3, None));
+        assert!(is_told().await, "one and a half are left");
+        page.takes(usize::MAX);
+        assert_eq!(outbox.deliver(&room(), &Run::new(&lines)), (2, None));
+        assert_eq!(outbox.flush().unwrap().oldest, Some(1));
+        assert_eq!(page.texts(), ["01", "02", "03", "01", "02"]);
+
+        let many: Vec<_> = (1..=5).map(line).collect();
+        assert_eq!(outbox.deliver(&room(), &Run::new(&many)), (4, None));
+        assert!(is_told().await, "a room has paused");
+        assert_eq!(outbox.flush().unwrap().drained, [room()]);
+        assert_eq!(page.texts(), ["01", "02", "03", "04"]);
+        *page.space.lock().unwrap() = None;
+        assert_eq!(outbox.deliver(&room(), &Run::new(&lines)), (3, None));
+        assert!(is_told().await, "the session is lost");
         outbox.flush().unwrap_err();
     }
 

@@ -12,7 +12,7 @@ use super::codec::Frame;
 use super::context::Context;
 use super::outbox::Outbox;
 use crate::fleet::Letter;
-use crate::hub::{Line, Seat, SeatId, Ticket};
+use crate::hub::{Line, Run, Seat, SeatId, Ticket};
 use crate::protocol::{RoomName, User};
 
 /// Questions whose answers may be large, at once: their size together is a few outboxes, not more.
@@ -113,6 +113,15 @@ impl Place {
         self.outbox.nudge();
     }
 
+    /// Notes what was queued while a publish is unanswered, for [`Place::end_publish_beside`].
+    fn note_streamed(&self, room: &RoomName, taken: &[Line]) {
+        if !self.is_answered()
+            && let Some(last) = taken.last()
+        {
+            *self.streamed() = Some((room.clone(), last.position.seq));
+        }
+    }
+
     fn streamed(&self) -> MutexGuard<'_, Option<(RoomName, u64)>> {
         self.streamed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -177,12 +186,14 @@ impl Seat for Place {
 
     fn stream(&self, room: &RoomName, lines: &[Line]) -> usize {
         let taken = self.outbox.stream(room, lines);
-        if !self.is_answered()
-            && let Some(last) = lines[..taken].last()
-        {
-            *self.streamed() = Some((room.clone(), last.position.seq));
-        }
+        self.note_streamed(room, &lines[..taken]);
         taken
+    }
+
+    fn deliver(&self, room: &RoomName, run: &Run<'_>) -> (usize, Option<u64>) {
+        let (taken, oldest) = self.outbox.deliver(room, run);
+        self.note_streamed(room, &run.lines()[..taken]);
+        (taken, oldest)
     }
 
     fn write(&self) -> Option<u64> {

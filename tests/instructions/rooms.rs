@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use madang::broker::{Chain, Entry, Roster, Snapshot};
 use madang::hub::room::Room;
-use madang::hub::{Line, Seat, SeatId};
+use madang::hub::{Line, Run, Seat, SeatId};
 use madang::protocol::{Frame, Position, RequestId, RoomName, User, UserId, UserName};
 use madang::session::{Bounds, Outbox, Wire};
 use madang::telemetry::Metrics;
@@ -99,6 +99,10 @@ impl Seat for Chair {
 
     fn write(&self) -> Option<u64> {
         self.outbox.write()
+    }
+
+    fn deliver(&self, room: &RoomName, run: &Run<'_>) -> (usize, Option<u64>) {
+        self.outbox.deliver(room, run)
     }
 
     fn wake(&self) {

@@ -86,6 +86,17 @@ async fn it_starts_answers_its_own_probe_and_ends_with_0() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clean_end_warns_of_nothing() {
+    let started = Running::start(&[("MADANG_DRAIN__DELAY", "0s")]).await;
+    started.signal("TERM");
+    eventually("it has stopped", || async {
+        started.log().contains("\"stopped\"")
+    })
+    .await;
+    assert!(!started.log().contains("WARN"), "{}", started.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_it_at_once() {
     for (delay, window) in [("10m", "20s"), ("0s", "1h")] {
         let variables = [

@@ -84,6 +84,7 @@ impl Room {
 
     /// Takes the roster; without an answer the users of this node stand for it.
     pub fn roster(&mut self, result: Result<Roster, Unavailable>, now: Instant) {
+        self.spread();
         self.roster_in_flight = false;
         self.roster = Some((result.unwrap_or_default(), now));
         self.advance_all(None, now);

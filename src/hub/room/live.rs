@@ -4,11 +4,10 @@
 //! during one is kept.
 
 use super::Room;
-use super::catchup::Stage;
 use crate::broker::Entry;
 use crate::hub::lines;
 use crate::hub::seat::Line;
-use crate::protocol::{Position, Spliced};
+use crate::protocol::Spliced;
 
 /// Entries kept while a read is under way; with more of them another read tells all.
 pub(super) const MAX_PARKED: usize = 4096;
@@ -88,7 +87,7 @@ impl Room {
         if is_same_epoch && first.seq <= next && is_consecutive(&entries) {
             entries.retain(|entry| entry.seq >= next);
             let lines: Vec<_> = entries.iter().map(|entry| self.encode(entry)).collect();
-            self.deliver(&lines);
+            self.deliver(lines);
         } else {
             self.reads.need();
             self.park(entries);
@@ -104,70 +103,17 @@ impl Room {
         line
     }
 
-    /// Delivers messages in succession, and gaps between them, to all live members.
-    pub(super) fn deliver(&mut self, lines: &[Line]) {
+    /// Takes messages in succession, and gaps between them, for all live members.
+    pub(super) fn deliver(&mut self, lines: Vec<Line>) {
         let held = self.reads.is_in_flight();
-        for line in lines {
+        for line in &lines {
             if line.at.is_some() {
                 self.tail.push(line.clone(), held);
             } else {
                 self.tail.reset(line.position.seq);
             }
         }
-        self.fan_out(lines);
-    }
-
-    /// Gives lines to all live members; who cannot take all catches up from the last one taken.
-    pub(super) fn fan_out(&mut self, lines: &[Line]) {
-        let Some(last) = lines.last() else { return };
-        let before = self
-            .position
-            .replace(last.position.clone())
-            .unwrap_or(Position::EMPTY);
-        self.moved = true;
-        self.unwritten = true;
-        let mut delivered = 0;
-        for member in &mut self.members {
-            if !matches!(member.stage, Stage::Live) {
-                continue;
-            }
-            let taken = member.seat.stream(&self.name, lines);
-            delivered += lines[..taken]
-                .iter()
-                .filter(|line| line.at.is_some())
-                .count();
-            if taken < lines.len() {
-                self.metrics.outbox_overflows.inc();
-                let cursor = taken
-                    .checked_sub(1)
-                    .map_or(&before, |index| &lines[index].position);
-                member.stage = Stage::behind(cursor.clone());
-            }
-        }
-        self.metrics.messages_delivered.inc_by(delivered as u64);
-    }
-}
-
-impl Room {
-    /// Returns true if members have frames of a stream that nobody has written or was woken for: call
-    /// [`Room::write`] before the turn ends.
-    #[must_use]
-    pub fn is_unwritten(&self) -> bool {
-        self.unwritten
-    }
-
-    /// Writes to the members what the turn brought them, or wakes their tasks once `writes` are used up; tells `written`
-    /// the `at` of the oldest message of each write.
-    pub fn write(&mut self, writes: &mut usize, mut written: impl FnMut(u64)) {
-        self.unwritten = false;
-        for member in &self.members {
-            if *writes == 0 {
-                member.seat.wake();
-            } else if let Some(at) = member.seat.write() {
-                *writes -= 1;
-                written(at);
-            }
-        }
+        self.queue(lines);
     }
 }
 

@@ -9,6 +9,7 @@
 //! * Joining, coming back and falling behind are one path: see [`catchup`](self).
 
 mod catchup;
+mod fanout;
 mod live;
 mod people;
 mod reads;
@@ -28,6 +29,7 @@ use crate::protocol::{Answer, ErrorCode, Position, RequestId, RoomName, UserId};
 use crate::telemetry::Metrics;
 
 use catchup::Stage;
+use fanout::Unsent;
 use live::{MAX_PARKED, Parked};
 use people::People;
 use reads::Reads;
@@ -51,6 +53,12 @@ struct Member {
     stage: Stage,
 }
 
+impl Member {
+    fn is_live(&self) -> bool {
+        matches!(self.stage, Stage::Live)
+    }
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Room {
@@ -61,6 +69,7 @@ pub struct Room {
     position: Option<Position>,
     moved: bool,
     unwritten: bool,
+    unsent: Unsent,
     chain: Chain,
     tail: Tail,
     reads: Reads,
@@ -84,6 +93,7 @@ impl Room {
             position: None,
             moved: false,
             unwritten: false,
+            unsent: Unsent::new(),
             chain: Chain::default(),
             tail: Tail::new(&TAIL),
             reads: Reads::default(),
@@ -163,6 +173,7 @@ impl Room {
         limit: usize,
         now: Instant,
     ) -> Option<PresenceChange> {
+        self.spread();
         let user = seat.user();
         let change = self.people.enter(&user);
         let stage = Stage::Joining {
@@ -184,6 +195,7 @@ impl Room {
 
     /// Lets a session out; returns whose last session here it was.
     pub fn leave(&mut self, seat: SeatId, now: Instant) -> Option<UserId> {
+        self.spread();
         let index = self.seats.remove(&seat)?;
         let member = self.members.swap_remove(index);
         if let Some(moved) = self.members.get(index) {
@@ -224,6 +236,7 @@ impl Room {
         let Some(index) = self.seats.get(&seat).copied() else {
             return;
         };
+        self.spread();
         self.members[index].stage.resume();
         self.advance(index, None, now);
     }
@@ -238,12 +251,13 @@ impl Room {
         match &member.stage {
             Stage::Joining { .. } => None,
             Stage::Behind { cursor, .. } => Some(cursor),
-            Stage::Live => self.position.as_ref(),
+            Stage::Live => self.unsent.standing().or(self.position.as_ref()),
         }
     }
 
     /// Gives a frame that may be lost to all who have joined, but not to the user it is about.
-    pub fn ephemeral(&self, answer: &Answer<'_>, except: Option<&UserId>) {
+    pub fn ephemeral(&mut self, answer: &Answer<'_>, except: Option<&UserId>) {
+        self.spread();
         let frame = lines::frame(answer);
         for member in &self.members {
             let is_told = !matches!(member.stage, Stage::Joining { .. });

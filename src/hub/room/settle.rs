@@ -64,6 +64,7 @@ impl Room {
         now: Instant,
     ) -> Option<Instant> {
         let flight = self.reads.end(number)?;
+        self.spread();
         let Ok(snapshot) = result else {
             return Some(self.reads.fail(now));
         };
@@ -146,7 +147,8 @@ impl Room {
             .iter_mut()
             .for_each(|member| member.stage.rewind(cut));
         let line = lines::rewind(&self.name, place(&self.chain, cut));
-        self.fan_out(&[line]);
+        self.queue(vec![line]);
+        self.spread();
         if cut == end {
             return Settled::Whole;
         }
@@ -160,7 +162,8 @@ impl Room {
         let found = self.bridge(page, at, page.end);
         let repaired = found.iter().filter(|line| line.at.is_some()).count();
         self.metrics.gaps_repaired.inc_by(repaired as u64);
-        self.deliver(&found);
+        self.deliver(found);
+        self.spread();
         let is_whole = self
             .position
             .as_ref()

@@ -329,8 +329,8 @@ impl Shard {
         }
     }
 
-    fn ephemeral(&self, name: &RoomName, ephemeral: &Ephemeral) {
-        let Some(slot) = self.rooms.get(name) else {
+    fn ephemeral(&mut self, name: &RoomName, ephemeral: &Ephemeral) {
+        let Some(slot) = self.rooms.get_mut(name) else {
             return;
         };
         match ephemeral {

@@ -157,6 +157,7 @@ impl Bench {
             self.room.read(number, Ok(log.read(span, limit)), self.now),
             None
         );
+        self.write();
     }
 
     /// Fails the read under way; returns after how long the next may begin.
@@ -177,6 +178,18 @@ impl Bench {
 
     /// Delivers live entries.
     pub(super) fn live(&mut self, name: &str, seqs: RangeInclusive<u64>) {
+        self.hear(name, seqs);
+        self.write();
+    }
+
+    /// Ends a turn of the room's shard.
+    pub(super) fn write(&mut self) {
+        let mut most = usize::MAX;
+        self.room.write(&mut most, |_| {});
+    }
+
+    /// Lets entries come while the turn goes on.
+    pub(super) fn hear(&mut self, name: &str, seqs: RangeInclusive<u64>) {
         let epoch = epoch(name);
         let entries: Vec<Entry> = seqs.map(|seq| entry(&epoch, seq, 0)).collect();
         self.room.entries(entries);

@@ -71,6 +71,7 @@ impl World {
                 self.serve(node);
                 self.nodes[node].go_on(self.now);
                 self.serve(node);
+                self.nodes[node].write();
             }
             for guest in 0..self.guests.len() {
                 self.take(guest, usize::MAX);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::hub::seat::{Line, Seat, SeatId};
+use crate::hub::seat::{Line, Run, Seat, SeatId};
 use crate::protocol::{Frame, RoomName, User, UserId, UserName};
 
 #[derive(Debug, Default)]
@@ -130,6 +130,10 @@ impl Seat for Desk {
     fn write(&self) -> Option<u64> {
         self.wake();
         None
+    }
+
+    fn deliver(&self, room: &RoomName, run: &Run<'_>) -> (usize, Option<u64>) {
+        (self.stream(room, run.lines()), self.write())
     }
 
     fn wake(&self) {

@@ -159,10 +159,19 @@ impl Node {
         if room.begin_roster(now) {
             self.rosters.push_back(self.generation);
         }
-        if room.is_unwritten() {
-            // Some of the members are written to, the others' tasks woken.
+    }
+
+    /// Ends a turn: some of the members are written to, the others' tasks woken.
+    pub(super) fn write(&mut self) {
+        if let Some(room) = &mut self.room {
             room.write(&mut 1, |_| {});
+            assert!(!room.is_unwritten());
         }
+    }
+
+    /// Returns true if a turn is to end that has not.
+    pub(super) fn is_unwritten(&self) -> bool {
+        self.room.as_ref().is_some_and(Room::is_unwritten)
     }
 
     /// Lets the oldest read see the log, at most `limit` entries of it.

@@ -203,6 +203,24 @@ fn who_leaves_takes_nobody_along() {
 }
 
 #[test]
+fn what_waits_for_the_end_of_the_turn_comes_before_what_members_hear_meanwhile() {
+    let mut bench = Bench::standing_at(&log(&[("a", 1)], 5));
+    let [ann, bob] = [bench.join(None), bench.join(None)];
+    bench.hear("a", 6..=7);
+    let standing = bench.room.standing(bob.id()).map(|position| position.seq);
+    assert_eq!((told(&bob).len(), standing), (1, Some(5)));
+    bench.room.leave(ann.id(), bench.now);
+    assert_eq!(told(&ann), ["joined a 5", "a 6", "a 7"]);
+    bench.hear("a", 8..=8);
+    let eve = bench.join(None);
+    bench.hear("a", 9..=9);
+    bench.write();
+    assert_eq!(told(&eve), ["joined a 8", "a 9"]);
+    assert_eq!(told(&bob).len(), 4);
+    assert!(bench.room.standing(bob.id()) == bench.room.position());
+}
+
+#[test]
 fn a_room_is_deserted_once_the_last_user_has_been_swept() {
     let mut bench = Bench::standing_at(&log(&[], 0));
     let ann = bench.join(None);
