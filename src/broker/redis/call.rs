@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, RedisError, Value};
+use redis::{Cmd, RedisError, RedisWrite as _, Value};
 
 use super::super::{Accepted, Publish, Refusal};
 use super::link::Link;
@@ -107,10 +107,10 @@ impl Call {
         for message in &self.messages {
             // The length keeps (author, key) apart from every other pair with the same letters.
             let (author, key) = (message.author.as_str(), message.key.as_str());
-            command.arg(format!("{}:{author}{key}", author.len()));
+            command.write_arg_fmt(format_args!("{}:{author}{key}", author.len()));
         }
         for message in &self.messages {
-            command.arg(format!("{:016x}", message.hash));
+            command.write_arg_fmt(format_args!("{:016x}", message.hash));
         }
         for message in &self.messages {
             command.arg(&message.m[..]);

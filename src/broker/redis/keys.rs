@@ -117,13 +117,12 @@ impl Keys {
             String::with_capacity(self.of_rooms.len() + room.as_str().len() + part.len() + 3);
         name.push_str(&self.of_rooms);
         name.push_str(":{");
-        for character in room.as_str().chars() {
-            if matches!(character, '{' | '}' | '%') {
-                let _ = write!(name, "%{:02X}", u32::from(character));
-            } else {
-                name.push(character);
-            }
+        let mut rest = room.as_str();
+        while let Some(at) = rest.find(['{', '}', '%']) {
+            let _ = write!(name, "{}%{:02X}", &rest[..at], rest.as_bytes()[at]);
+            rest = &rest[at + 1..];
         }
+        name.push_str(rest);
         name.push('}');
         name.push_str(part);
         name

@@ -126,7 +126,7 @@ fn what_measures_the_bench_rather_than_the_server_is_void() {
         }),
         ("others took", |outcome| outcome.cost.after.steal = SECOND),
         ("the generator was late", |outcome| {
-            outcome.record.lateness.record(3_000_000);
+            outcome.record.lateness.record(8_000_000);
         }),
         ("1 of 1000 deliveries did not come", |outcome| {
             outcome.record.received -= 1;
