@@ -168,6 +168,7 @@ impl Node {
             bounds,
         ));
         background.spawn(context.clone().watch_health());
+        background.spawn(context.clone().end_waiting());
         let api = Api::new(
             &settings,
             context.broker.clone(),

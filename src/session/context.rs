@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+use super::company::Company;
 use super::identity::Identity;
 use super::outbox::Bounds;
 use super::roll::Roll;
@@ -35,6 +36,7 @@ pub struct Context {
     pub bounds: SessionBounds,
     /// Those that have not been told to leave.
     pub roll: Arc<Roll>,
+    pub(super) company: Company,
     pub(super) health: watch::Receiver<Health>,
     seats: AtomicU64,
 }
@@ -118,6 +120,7 @@ impl Context {
             tracker,
             bounds,
             roll: Arc::default(),
+            company: Company::default(),
             health,
             seats: AtomicU64::new(1),
         }
@@ -129,6 +132,11 @@ impl Context {
         while health.changed().await.is_ok() {
             self.roll.nudge();
         }
+    }
+
+    /// Has answers leave that waited in vain for company, for as long as the node has sessions.
+    pub async fn end_waiting(self: Arc<Self>) {
+        self.company.run().await;
     }
 
     pub(super) fn next_seat(&self) -> SeatId {

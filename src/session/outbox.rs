@@ -160,15 +160,28 @@ impl<W: Wire> Outbox<W> {
         self.push_one(frame, false);
     }
 
-    /// Queues an answer that may wait until a time, if nothing else waits: what comes next takes it along.
+    /// Queues an answer that may wait until a time, if nothing else waits: what comes next takes it along. Whoever calls
+    /// this also calls [`Outbox::hold_no_longer`] when the time has come.
     pub fn answer_by(&self, frame: Frame, until: Instant) {
         let mut state = self.lock();
         if state.queue.is_empty() {
             state.held_until = Some(until);
         }
         self.push(&mut state, frame, false);
+        let is_held = state.held_until.is_some();
         drop(state);
-        self.nudge();
+        if !is_held {
+            self.nudge();
+        }
+    }
+
+    /// Wakes the session's task if what is queued has waited until its time.
+    pub fn hold_no_longer(&self, now: Instant) {
+        let state = self.lock();
+        if state.held_until.is_some_and(|until| until <= now) && !state.queue.is_empty() {
+            drop(state);
+            self.nudge();
+        }
     }
 
     /// Queues the close frame; nothing is queued behind it any more (RFC 6455 section 5.5.1).
@@ -599,8 +612,7 @@ mod tests {
         outbox.answer_by(Frame::text("answer"), far);
         assert_eq!(outbox.deliver(&room(), &Run::new(&lines)), (3, Some(1)));
         assert_eq!(page.texts(), ["answer", "01", "02", "03"]);
-        assert!(is_told().await, "of the answer");
-        assert!(!is_told().await);
+        assert!(!is_told().await, "nothing is left to be done");
 
         page.takes(6);
         assert_eq!(outbox.deliver(&room(), &Run::new(&lines)), (3, None));
@@ -645,7 +657,11 @@ mod tests {
         outbox.answer_by(Frame::text("answer"), until);
         assert_eq!(outbox.flush().unwrap().held_until, Some(until));
         assert_eq!(page.texts(), [""; 0]);
+        outbox.hold_no_longer(Instant::now());
+        assert!(!is_told(&outbox).await);
         tokio::time::advance(Duration::from_millis(1)).await;
+        outbox.hold_no_longer(Instant::now());
+        assert!(is_told(&outbox).await);
         assert_eq!(outbox.flush().unwrap(), Flushed::default());
         assert_eq!(page.texts(), ["answer"]);
     }

@@ -21,9 +21,6 @@ const MAX_QUESTIONS: usize = 4;
 /// A session that was moved to balance the nodes is not moved again within this time.
 const REST: Duration = Duration::from_secs(600);
 
-/// How long the answer to a publish waits for the message itself, which comes another way.
-const COMPANY: Duration = Duration::from_millis(1);
-
 /// A question without an answer yet.
 struct Asking(Arc<Place>);
 
@@ -92,8 +89,8 @@ impl Place {
     }
 
     /// Queues the answer of a publish that was accepted as an entry of the room; if its `message` is still to come, the
-    /// answer waits for it up to [`COMPANY`], so that both leave in one write.
-    pub(super) fn end_publish_beside(&self, frame: Frame, room: &RoomName, seq: u64) {
+    /// answer waits for it, so that both leave in one write.
+    pub(super) fn end_publish_beside(self: &Arc<Self>, frame: Frame, room: &RoomName, seq: u64) {
         let is_streamed = self
             .streamed()
             .as_ref()
@@ -101,7 +98,8 @@ impl Place {
         if is_streamed {
             self.outbox.answer(frame);
         } else {
-            self.outbox.answer_by(frame, Instant::now() + COMPANY);
+            let until = self.context.company.until(self);
+            self.outbox.answer_by(frame, until);
         }
         self.answered();
     }
@@ -110,7 +108,10 @@ impl Place {
         if self.unanswered.fetch_sub(1, Ordering::Release) == 1 {
             *self.streamed() = None;
         }
-        self.outbox.nudge();
+        // Who is to leave waits for the last answer, whoever writes it.
+        if self.letter().is_some() {
+            self.outbox.nudge();
+        }
     }
 
     /// Notes what was queued while a publish is unanswered, for [`Place::end_publish_beside`].

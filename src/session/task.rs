@@ -304,7 +304,7 @@ impl Session {
         let stall = self
             .blocked_since
             .map(|since| since + self.context.bounds.pong_timeout);
-        let others = [self.pong_by, self.degraded_at, self.held_until];
+        let others = [self.pong_by, self.degraded_at];
         [hello, stall]
             .into_iter()
             .chain(others)

@@ -19,6 +19,15 @@ pub const MAX_MESSAGES: usize = 64;
 /// Bytes of the messages of one call at most, unless one alone has more.
 pub const MAX_BYTES: usize = 256 * 1024;
 
+/// Arguments of a call without messages and positions.
+const FIXED_ARGUMENTS: usize = 13;
+
+/// Bytes of a call without messages, most often: five names, a lineage, an epoch and numbers.
+const FIXED_BYTES: usize = 384;
+
+/// Bytes that a message has beside what goes into the log, most often: author, key, hash.
+const MESSAGE_BYTES: usize = 80;
+
 static PUBLISH: LazyLock<Script> = LazyLock::new(|| {
     Script::new(&[
         include_str!("scripts/room.lua"),
@@ -87,7 +96,9 @@ impl Call {
         } = circumstances;
         let (keys, options) = (link.keys(), link.options());
         let delivered = positions.of(&self.room);
-        let mut command = PUBLISH.command(form, link.is_cluster());
+        let arguments = FIXED_ARGUMENTS + 2 * delivered.len() + 3 * self.messages.len();
+        let bytes = FIXED_BYTES + self.messages.len() * MESSAGE_BYTES + self.bytes;
+        let mut command = PUBLISH.command_of(form, link.is_cluster(), arguments, bytes);
         command
             .arg(4)
             .arg(keys.log(&self.room))

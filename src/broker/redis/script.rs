@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::time::Instant;
 
-use redis::{Cmd, Pipeline, RedisError, RedisResult, Value, cmd};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 
 use super::fault::LinkError;
 use super::link::Link;
@@ -59,6 +59,12 @@ impl Script {
     /// Begins the command of a call, to a Cluster or not; keys and arguments follow.
     #[must_use]
     pub fn command(&self, form: Form, is_cluster: bool) -> Cmd {
+        self.command_of(form, is_cluster, 0, 0)
+    }
+
+    /// The same, with space for so many arguments and bytes of them.
+    #[must_use]
+    pub fn command_of(&self, form: Form, is_cluster: bool, arguments: usize, bytes: usize) -> Cmd {
         let text = if is_cluster {
             &self.sharded
         } else {
@@ -68,8 +74,8 @@ impl Script {
             Form::Hash => ("EVALSHA", &text.hash),
             Form::Whole => ("EVAL", &text.text),
         };
-        let mut command = cmd(name);
-        command.arg(script);
+        let mut command = Cmd::with_capacity(2 + arguments, name.len() + script.len() + bytes);
+        command.arg(name).arg(script);
         command
     }
 
