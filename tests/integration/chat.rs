@@ -383,3 +383,17 @@ async fn what_comes_within_the_interval_of_a_room_leaves_together() {
         "{writes} writes, at most {most}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_waits_only_a_moment_for_its_message() {
+    let interval = Duration::from_secs(20);
+    let mut settings = settings();
+    settings.limits.fanout_interval = interval;
+    let cluster = Cluster::memory_with(1, settings).await;
+    let mut ann = cluster.page(0, "Ann").await;
+    ann.join("a").await;
+    ann.say("a", "leaves at once").await;
+    let begun = Instant::now();
+    ann.say("a", "leaves after the interval").await;
+    assert!(begun.elapsed() < interval / 2);
+}

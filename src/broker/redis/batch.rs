@@ -33,6 +33,18 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Returns true if nothing is to be sent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.ephemeral.is_empty()
+    }
+
+    /// Returns the rooms of its calls.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<RoomName> {
+        self.calls.iter().map(|call| call.room.clone()).collect()
+    }
+
     /// Returns true if a room has more than one message in it.
     #[must_use]
     pub fn is_hot(&self) -> bool {
@@ -40,9 +52,11 @@ impl Batch {
     }
 }
 
-/// Takes from `waiting` what may go now; the rest stays in its order.
+/// Takes from `waiting` what may go now; the rest stays in its order, and with it all of the `busy` rooms, whose calls are
+/// under way.
 pub fn form(
     waiting: &mut VecDeque<Item>,
+    busy: &HashSet<RoomName>,
     refusals: &mut Refusals,
     send_timeout: Duration,
     now: Instant,
@@ -61,7 +75,7 @@ pub fn form(
             }
             Item::Forget(source, room) => {
                 // What the source sent before may yet be refused: only then is there something to forget.
-                if call_of.contains_key(&room) || held.contains(&room) {
+                if call_of.contains_key(&room) || held.contains(&room) || busy.contains(&room) {
                     held.insert(room.clone());
                     waiting.push_back(Item::Forget(source, room));
                 } else {
@@ -73,7 +87,7 @@ pub fn form(
         };
         let call = call_of.get(&message.room).copied();
         let is_full = call.is_some_and(|index| !batch.calls[index].has_space_for(&message));
-        if is_full || held.contains(&message.room) {
+        if is_full || held.contains(&message.room) || busy.contains(&message.room) {
             held.insert(message.room.clone());
             waiting.push_back(Item::Publish(message));
             continue;
@@ -148,7 +162,18 @@ mod tests {
         }
 
         fn form(&mut self) -> Batch {
-            form(&mut self.waiting, &mut self.refusals, TIMEOUT, self.now)
+            self.form_beside(&[])
+        }
+
+        fn form_beside(&mut self, busy: &[&str]) -> Batch {
+            let busy = busy.iter().map(|room| RoomName::trusted(room)).collect();
+            form(
+                &mut self.waiting,
+                &busy,
+                &mut self.refusals,
+                TIMEOUT,
+                self.now,
+            )
         }
 
         fn answered(&self) -> Vec<(String, Refusal)> {
@@ -195,6 +220,22 @@ mod tests {
         assert_eq!(batch.calls[0].messages.len(), MAX_MESSAGES);
         assert_eq!(keys(&batch)[1], ("b", vec!["other"]));
         assert_eq!(keys(&desk.form()), [("a", vec!["64", "last"])]);
+    }
+
+    #[test]
+    fn a_room_whose_call_is_under_way_waits_with_all_that_follows() {
+        let mut desk = Desk::new();
+        for (room, key) in [("a", "1"), ("b", "2"), ("a", "3")] {
+            desk.send(room, 1, key, 1);
+        }
+        desk.waiting
+            .push_back(Item::Forget(Source(1), RoomName::trusted("a")));
+        let batch = desk.form_beside(&["a"]);
+        assert_eq!(keys(&batch), [("b", vec!["2"])]);
+        assert_eq!(batch.rooms(), [RoomName::trusted("b")]);
+        assert!(desk.form_beside(&["a", "b"]).is_empty());
+        assert_eq!(desk.waiting.len(), 3);
+        assert_eq!(keys(&desk.form_beside(&["b"])), [("a", vec!["1", "3"])]);
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! The publishing side: workers that number and keep what sessions send.
 //!
-//! A room always goes to the same worker, and a worker has one pipeline under way: so two calls of one room never are,
-//! and what a source sends to a room is numbered in its order. Each worker's queue is bounded; a full one refuses at
+//! A room always goes to the same worker, and a worker holds back the rooms whose calls are under way: so two calls of one
+//! room never are, and what a source sends to a room is numbered in its order. Each worker's queue is bounded; a full one refuses at
 //! the door, where the order across refusals is kept as it is behind it.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +30,9 @@ use crate::protocol::RoomName;
 
 /// Items that a worker looks at for one pipeline.
 const MAX_ITEMS: usize = 512;
+
+/// Pipelines that a worker has under way, unless rooms are hot or it is one of many.
+const PIPELINES: usize = 2;
 
 /// Workers on a Cluster for each wire that a master's pool has.
 const CLUSTER_WORKERS: usize = 4;
@@ -66,8 +72,8 @@ impl Publisher {
         stop: &CancellationToken,
     ) -> Self {
         let options = link.options();
-        // Redis runs one script at a time: more pipelines under way would only carry less each. On a Cluster a worker
-        // has some of the slots, so that a master that hangs holds up few others' rooms.
+        // Redis runs one script at a time: more workers would only carry less each. On a Cluster a worker has some of the
+        // slots, so that a master that hangs holds up few others' rooms.
         let workers = if link.is_cluster() {
             CLUSTER_WORKERS * options.redis.pool_size.max(1)
         } else {
@@ -82,7 +88,7 @@ impl Publisher {
                 Arc::clone(positions),
                 Arc::clone(&refusals),
             );
-            tasks.spawn(work(items, sends, stop.clone()));
+            tasks.spawn(Work::new(sends).run(items, stop.clone()));
             Queue {
                 sender,
                 door: Door::new(),
@@ -201,44 +207,105 @@ impl Door {
     }
 }
 
-/// Sends what comes in, one pipeline at a time, until the queue is closed and empty.
-async fn work(mut items: mpsc::Receiver<Item>, sends: Sender, stop: CancellationToken) {
-    let mut waiting = VecDeque::new();
-    let mut taken = Vec::with_capacity(MAX_ITEMS);
-    let interval = sends.link().options().publish_interval;
-    let mut not_before = None::<tokio::time::Instant>;
-    loop {
-        if waiting.is_empty() {
-            let count = tokio::select! {
-                count = items.recv_many(&mut taken, MAX_ITEMS) => count,
-                () = stop.cancelled(), if !items.is_closed() => {
-                    items.close();
-                    continue;
+/// What a worker has, and what it has under way.
+struct Work {
+    sends: Arc<Sender>,
+    waiting: VecDeque<Item>,
+    under_way: FuturesUnordered<BoxFuture<'static, Vec<RoomName>>>,
+    /// Rooms whose calls are under way.
+    busy: HashSet<RoomName>,
+    /// Whether one of them had several messages: what comes now had better wait for what follows.
+    is_hot: bool,
+    /// No pipeline begins before.
+    not_before: Option<Instant>,
+}
+
+impl Work {
+    fn new(sends: Sender) -> Self {
+        Self {
+            sends: Arc::new(sends),
+            waiting: VecDeque::new(),
+            under_way: FuturesUnordered::new(),
+            busy: HashSet::new(),
+            is_hot: false,
+            not_before: None,
+        }
+    }
+
+    /// Sends what comes in until the queue is closed and empty.
+    async fn run(mut self, mut items: mpsc::Receiver<Item>, stop: CancellationToken) {
+        let mut taken = Vec::with_capacity(MAX_ITEMS);
+        let options = self.sends.link().options();
+        let (interval, most) = (options.publish_interval, self.most_pipelines());
+        let mut is_over = false;
+        loop {
+            let is_free = self.under_way.len() < most && !self.is_hot && self.not_before.is_none();
+            let takes = is_free && !is_over && self.waiting.len() < MAX_ITEMS;
+            tokio::select! {
+                Some(rooms) = self.under_way.next() => {
+                    for room in &rooms {
+                        self.busy.remove(room);
+                    }
+                    if self.is_hot && self.under_way.is_empty() {
+                        self.is_hot = false;
+                        self.not_before = Some(Instant::now() + interval);
+                    }
                 }
-            };
-            if count == 0 {
-                return;
+                count = items.recv_many(&mut taken, MAX_ITEMS), if takes => {
+                    is_over = count == 0;
+                    self.waiting.extend(taken.drain(..));
+                }
+                () = rest(self.not_before), if self.not_before.is_some() => self.not_before = None,
+                () = stop.cancelled(), if !items.is_closed() => items.close(),
+                else => return,
             }
-            waiting.extend(taken.drain(..));
+            if self.under_way.len() < most && !self.is_hot && self.not_before.is_none() {
+                while self.waiting.len() < MAX_ITEMS
+                    && let Ok(item) = items.try_recv()
+                {
+                    self.waiting.push_back(item);
+                }
+                self.send();
+            }
         }
-        if let Some(at) = not_before.take() {
-            sleep_until(at).await;
+    }
+
+    /// A second pipeline keeps Redis at work while the node is at work with the first one's answers. On a Cluster others
+    /// do.
+    fn most_pipelines(&self) -> usize {
+        let link = self.sends.link();
+        if link.is_cluster() {
+            1
+        } else {
+            link.options().redis.pool_size.clamp(1, PIPELINES)
         }
-        while waiting.len() < MAX_ITEMS
-            && let Ok(item) = items.try_recv()
-        {
-            waiting.push_back(item);
-        }
-        let send_timeout = sends.send_timeout();
+    }
+
+    /// Begins a pipeline with all that may go now.
+    fn send(&mut self) {
         let batch = batch::form(
-            &mut waiting,
-            &mut lock(sends.refusals()),
-            send_timeout,
+            &mut self.waiting,
+            &self.busy,
+            &mut lock(self.sends.refusals()),
+            self.sends.send_timeout(),
             Instant::now(),
         );
-        let is_hot = batch.is_hot();
-        sends.send(batch).await;
-        not_before = is_hot.then(|| tokio::time::Instant::now() + interval);
+        if batch.is_empty() {
+            return;
+        }
+        self.is_hot = batch.is_hot();
+        let (sends, rooms) = (Arc::clone(&self.sends), batch.rooms());
+        self.busy.extend(rooms.iter().cloned());
+        self.under_way.push(Box::pin(async move {
+            sends.send(batch).await;
+            rooms
+        }));
+    }
+}
+
+async fn rest(until: Option<Instant>) {
+    if let Some(until) = until {
+        sleep_until(until.into()).await;
     }
 }
 
