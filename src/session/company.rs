@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::place::Place;
 
 /// How long an answer waits: the least that the runtime's timers know.
-const PATIENCE: Duration = Duration::from_millis(1);
+pub(super) const PATIENCE: Duration = Duration::from_millis(1);
 
 /// Sessions that a queue without any keeps space for.
 const KEPT: usize = 256;
@@ -27,8 +27,8 @@ pub(super) struct Company {
 }
 
 impl Company {
-    /// Returns until when an answer of a session may wait; then its task is woken, if the answer still does.
-    pub(super) fn until(&self, place: &Arc<Place>) -> Instant {
+    /// Has the task of a session woken in [`PATIENCE`], if an answer that was queued before this still waits then.
+    pub(super) fn wait(&self, place: &Arc<Place>) {
         let mut waiting = self.waiting();
         // Under the lock, so that the queue is in the order of the times.
         let until = Instant::now() + PATIENCE;
@@ -38,7 +38,6 @@ impl Company {
         if is_first {
             self.begun.notify_one();
         }
-        until
     }
 
     /// Wakes those whose answers have waited long enough, for ever.

@@ -3,8 +3,8 @@
 //! A session is one task. It reads requests while its outbox has room for the answers, hands them to hub and broker
 //! without waiting for what they say, and writes what is queued with one system call; what rooms have for it they write
 //! themselves. In reading order: `task` (the loop and how a session ends), `requests` (what a page may ask), `hello` (who
-//! speaks), `place` and `outbox` (what others see of a session), `company` (answers that wait a moment), `roll` (who stays and who is told to leave), `link` and
-//! `codec` (bytes).
+//! speaks), `place` and `outbox` (what others see of a session), `company` (answers that wait a moment), `roll` (who stays
+//! and who is told to leave), `link` and `codec` (bytes).
 
 mod bucket;
 pub mod codec;

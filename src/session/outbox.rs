@@ -161,7 +161,7 @@ impl<W: Wire> Outbox<W> {
     }
 
     /// Queues an answer that may wait until a time, if nothing else waits: what comes next takes it along. Whoever calls
-    /// this also calls [`Outbox::hold_no_longer`] when the time has come.
+    /// this sees to it that [`Outbox::hold_no_longer`] is called at that time or later.
     pub fn answer_by(&self, frame: Frame, until: Instant) {
         let mut state = self.lock();
         if state.queue.is_empty() {

@@ -9,6 +9,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::Instant;
 
 use super::codec::Frame;
+use super::company::PATIENCE;
 use super::context::Context;
 use super::outbox::Outbox;
 use crate::fleet::Letter;
@@ -98,8 +99,9 @@ impl Place {
         if is_streamed {
             self.outbox.answer(frame);
         } else {
-            let until = self.context.company.until(self);
-            self.outbox.answer_by(frame, until);
+            self.outbox.answer_by(frame, Instant::now() + PATIENCE);
+            // Not before the answer is queued: on a slow thread the look at it would come first, and be the only one.
+            self.context.company.wait(self);
         }
         self.answered();
     }

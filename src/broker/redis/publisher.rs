@@ -1,8 +1,8 @@
 //! The publishing side: workers that number and keep what sessions send.
 //!
 //! A room always goes to the same worker, and a worker holds back the rooms whose calls are under way: so two calls of one
-//! room never are, and what a source sends to a room is numbered in its order. Each worker's queue is bounded; a full one refuses at
-//! the door, where the order across refusals is kept as it is behind it.
+//! room never are, and what a source sends to a room is numbered in its order. Each worker's queue is bounded; a full one
+//! refuses at the door, where the order across refusals is kept as it is behind it.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -239,8 +239,7 @@ impl Work {
         let (interval, most) = (options.publish_interval, self.most_pipelines());
         let mut is_over = false;
         loop {
-            let is_free = self.under_way.len() < most && !self.is_hot && self.not_before.is_none();
-            let takes = is_free && !is_over && self.waiting.len() < MAX_ITEMS;
+            let takes = self.may_send(most) && !is_over && self.waiting.len() < MAX_ITEMS;
             tokio::select! {
                 Some(rooms) = self.under_way.next() => {
                     for room in &rooms {
@@ -259,7 +258,7 @@ impl Work {
                 () = stop.cancelled(), if !items.is_closed() => items.close(),
                 else => return,
             }
-            if self.under_way.len() < most && !self.is_hot && self.not_before.is_none() {
+            if self.may_send(most) {
                 while self.waiting.len() < MAX_ITEMS
                     && let Ok(item) = items.try_recv()
                 {
@@ -268,6 +267,10 @@ impl Work {
                 self.send();
             }
         }
+    }
+
+    fn may_send(&self, most: usize) -> bool {
+        self.under_way.len() < most && !self.is_hot && self.not_before.is_none()
     }
 
     /// A second pipeline keeps Redis at work while the node is at work with the first one's answers. On a Cluster others
