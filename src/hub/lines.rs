@@ -1,11 +1,9 @@
 //! Encodes the frames of a room's stream, each once for all members.
 
-use bytes::BytesMut;
-
 use super::seat::Line;
 use crate::broker::Entry;
 use crate::protocol::{
-    Answer, Epoch, Frame, FrameBuilder, GapReason, Position, RoomName, Spliced, splice,
+    Answer, Epoch, FRAME_BYTES, Frame, FrameBuilder, GapReason, Position, RoomName, Spliced, splice,
 };
 
 /// Encodes an answer.
@@ -18,16 +16,15 @@ pub fn frame(answer: &Answer<'_>) -> Frame {
 
 /// Encodes an entry as a `message`; the second value tells what became of its content.
 pub fn message(room: &RoomName, entry: &Entry) -> (Line, Spliced) {
-    let mut json = BytesMut::new();
-    let spliced = splice(room, &entry.epoch, entry.seq, entry.at, &entry.m, &mut json);
-    let mut builder = FrameBuilder::with_capacity(json.len());
-    builder.put(&json);
-    let position = Position::new(entry.epoch.clone(), entry.seq);
+    let Entry { epoch, seq, at, m } = entry;
+    let bytes = FRAME_BYTES + room.as_str().len() + epoch.as_str().len() + m.len();
+    let mut builder = FrameBuilder::with_capacity(bytes);
+    let spliced = splice(room, epoch, *seq, *at, m, &mut builder);
     (
         Line {
-            position,
+            position: Position::new(epoch.clone(), *seq),
             frame: builder.finish(),
-            at: Some(entry.at),
+            at: Some(*at),
         },
         spliced,
     )

@@ -5,8 +5,8 @@
 //! What only the broker decides cannot be claimed by `m`.
 
 use std::fmt;
+use std::io::{self, Write};
 
-use bytes::{BufMut as _, BytesMut};
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -40,19 +40,10 @@ pub enum Spliced {
     Unreadable,
 }
 
-/// The part of a `message` that the broker decides, with the kind where `m` cannot say it.
-#[derive(Serialize)]
-struct Head<'a> {
-    r#type: &'static str,
-    room: &'a RoomName,
-    epoch: &'a Epoch,
-    seq: u64,
-    at: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<&'static str>,
-}
+/// Bytes that a `message` has beside room, epoch and `m`, most often.
+pub const FRAME_BYTES: usize = 96;
 
-/// Appends the `message` frame of an entry to `out`.
+/// Writes the `message` frame of an entry to `out`, which is memory: it takes all.
 ///
 /// If `m` is no JSON object, or has a member `type`, `room`, `epoch`, `seq` or `at` at its top level, the frame has
 /// `"kind":"unreadable"` and nothing of `m`: readers take the last of two equal members, so such an entry could
@@ -63,30 +54,29 @@ pub fn splice(
     seq: u64,
     at: u64,
     m: &[u8],
-    out: &mut BytesMut,
+    out: &mut impl Write,
 ) -> Spliced {
     let members = members_of(m);
-    let kind = members.is_none().then_some(UNREADABLE);
-    let head = Head {
-        r#type: "message",
-        room,
-        epoch,
-        seq,
-        at,
-        kind,
+    let mut write = || -> io::Result<()> {
+        out.write_all(br#"{"type":"message","room":"#)?;
+        serde_json::to_writer(&mut *out, room)?;
+        out.write_all(br#","epoch":"#)?;
+        serde_json::to_writer(&mut *out, epoch)?;
+        write!(out, r#","seq":{seq},"at":{at}"#)?;
+        match members {
+            None => write!(out, r#","kind":"{UNREADABLE}""#)?,
+            Some("") => {}
+            Some(members) => {
+                out.write_all(b",")?;
+                out.write_all(members.as_bytes())?;
+            }
+        }
+        out.write_all(b"}")
     };
-    out.reserve(m.len() + room.as_str().len() + epoch.as_str().len() + 96);
-    serde_json::to_writer((&mut *out).writer(), &head).expect("memory takes all that is written");
+    write().expect("memory takes all that is written");
     match members {
         None => Spliced::Unreadable,
-        Some("") => Spliced::Message,
-        Some(members) => {
-            out.truncate(out.len() - 1);
-            out.put_u8(b',');
-            out.put_slice(members.as_bytes());
-            out.put_u8(b'}');
-            Spliced::Message
-        }
+        Some(_) => Spliced::Message,
     }
 }
 
@@ -148,9 +138,9 @@ mod tests {
     fn spliced(m: &[u8]) -> (Spliced, String) {
         let room = RoomName::parse("a \"room\"").unwrap();
         let epoch = Epoch::parse("e\\1").unwrap();
-        let mut out = BytesMut::from(&b"before"[..]);
+        let mut out = Vec::new();
         let result = splice(&room, &epoch, 7, 1_700_000_000_000, m, &mut out);
-        (result, String::from_utf8(out[6..].to_vec()).unwrap())
+        (result, String::from_utf8(out).unwrap())
     }
 
     fn head(rest: &str) -> String {

@@ -3,6 +3,7 @@
 //! Every refusal repeats the request's id and room where these are good, names the field, and says what is right.
 //! Null is the same as absent; fields that nobody asks for are ignored.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -101,7 +102,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Returns the word in `type`, or none if there is no string.
-    pub(super) fn kind(&self) -> Option<String> {
+    pub(super) fn kind(&self) -> Option<Cow<'a, str>> {
         self.raw.r#type.and_then(string)
     }
 
@@ -185,7 +186,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Returns the text as it was sent, which is required.
-    pub(super) fn text(&self) -> Result<String, Refused> {
+    pub(super) fn text(&self) -> Result<Cow<'a, str>, Refused> {
         self.string("text", self.raw.text)?
             .ok_or_else(|| self.missing("text"))
     }
@@ -221,12 +222,14 @@ impl<'a> Fields<'a> {
 
     /// Returns `cursor`, if there is one.
     pub(super) fn cursor(&self) -> Result<Option<String>, Refused> {
-        self.string("cursor", self.raw.cursor)
+        let cursor = self.string("cursor", self.raw.cursor)?;
+        Ok(cursor.map(Cow::into_owned))
     }
 
     /// Returns `token`, if there is one.
     pub(super) fn token(&self) -> Result<Option<String>, Refused> {
-        self.string("token", self.raw.token)
+        let token = self.string("token", self.raw.token)?;
+        Ok(token.map(Cow::into_owned))
     }
 
     /// Returns `client`, if there is one: a word for logs.
@@ -234,7 +237,7 @@ impl<'a> Fields<'a> {
         let client = self.string("client", self.raw.client)?;
         match &client {
             Some(name) if !is_word(name) => Err(self.bad("client", super::ids::IdFault)),
-            _ => Ok(client),
+            _ => Ok(client.map(Cow::into_owned)),
         }
     }
 
@@ -266,8 +269,8 @@ impl<'a> Fields<'a> {
     fn string(
         &self,
         field: &'static str,
-        raw: Option<&RawValue>,
-    ) -> Result<Option<String>, Refused> {
+        raw: Option<&'a RawValue>,
+    ) -> Result<Option<Cow<'a, str>>, Refused> {
         match raw {
             None => Ok(None),
             Some(raw) => match string(raw) {
@@ -294,8 +297,13 @@ impl<'a> Fields<'a> {
 }
 
 /// Returns the string that a JSON value is; none if it is none or holds half a surrogate pair.
-fn string(raw: &RawValue) -> Option<String> {
-    decoded(raw)
+fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let quoted = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    // The value is good JSON already: only what is escaped has to be read once more.
+    if memchr::memchr(b'\\', quoted.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(quoted));
+    }
+    decoded(raw).map(Cow::Owned)
 }
 
 fn decoded<T: DeserializeOwned>(raw: &RawValue) -> Option<T> {

@@ -22,7 +22,8 @@ pub struct IdFault;
 /// Checks the one rule that all opaque identifiers share.
 fn check(raw: &str) -> Result<(), IdFault> {
     let fits = (1..=MAX_ID_BYTES).contains(&raw.len());
-    if fits && !raw.chars().any(char::is_control) {
+    let is_plain = || raw.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if fits && (is_plain() || !raw.chars().any(char::is_control)) {
         Ok(())
     } else {
         Err(IdFault)
@@ -31,8 +32,7 @@ fn check(raw: &str) -> Result<(), IdFault> {
 
 /// Returns 96 random bits as 16 characters of base64url.
 fn random_id() -> Arc<str> {
-    let mut bits = [0_u8; 12];
-    getrandom::fill(&mut bits).expect("the operating system always has random bytes");
+    let bits: [u8; 12] = rand::random();
     let mut text = [0_u8; 16];
     let length = URL_SAFE_NO_PAD
         .encode_slice(bits, &mut text)

@@ -29,7 +29,7 @@ mod values;
 
 pub use answer::{Answer, Messages, SessionLimits};
 pub use close::CloseCode;
-pub use entry::{Spliced, UNREADABLE, encode_m, splice};
+pub use entry::{FRAME_BYTES, Spliced, UNREADABLE, encode_m, splice};
 pub use errors::ErrorCode;
 pub use frames::{Direction, FRAMES, FieldDoc, FrameDoc, OBJECTS, ObjectDoc};
 pub use ids::{Epoch, IdFault, Key, MAX_ID_BYTES, NodeId, SessionId, UserId};

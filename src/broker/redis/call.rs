@@ -133,12 +133,21 @@ impl Call {
 /// Reads what the script answered, one string per message; `None` if it is not that.
 #[must_use]
 pub fn answers(value: Value, count: usize) -> Option<Vec<Result<Accepted, Refusal>>> {
-    let answers: Vec<String> = redis::from_redis_value(value).ok()?;
-    let answers: Option<Vec<_>> = answers.iter().map(|text| answer(text)).collect();
+    let Value::Array(answers) = value else {
+        return None;
+    };
+    let answers: Option<Vec<_>> = answers.iter().map(read).collect();
     answers.filter(|answers| answers.len() == count)
 }
 
-fn answer(text: &str) -> Option<Result<Accepted, Refusal>> {
+fn read(answer: &Value) -> Option<Result<Accepted, Refusal>> {
+    let Value::BulkString(bytes) = answer else {
+        return None;
+    };
+    answer_of(str::from_utf8(bytes).ok()?)
+}
+
+fn answer_of(text: &str) -> Option<Result<Accepted, Refusal>> {
     let refusal = match text {
         "!key_reused" => Refusal::KeyReused,
         "!redis_full" => Refusal::RedisFull,
@@ -218,11 +227,11 @@ mod tests {
     #[test]
     fn every_answer_of_the_script_is_read() {
         assert_eq!(
-            answer("+AbC-_ 9007199254740991 1700000000000"),
+            answer_of("+AbC-_ 9007199254740991 1700000000000"),
             accepted(false)
         );
         assert_eq!(
-            answer("=AbC-_ 9007199254740991 1700000000000"),
+            answer_of("=AbC-_ 9007199254740991 1700000000000"),
             accepted(true)
         );
         for refusal in [
@@ -231,10 +240,10 @@ mod tests {
             Refusal::Timeout,
             Refusal::NewerLayout,
         ] {
-            assert_eq!(answer(&format!("!{}", refusal.code())), Some(Err(refusal)));
+            assert_eq!(answer_of(&format!("!{}", refusal.code())), Some(Err(refusal)));
         }
         for broken in ["", "+", "+e", "+e 1", "+e x 2", "?e 1 2", "!gone", "가 1 2"] {
-            assert_eq!(answer(broken), None, "{broken}");
+            assert_eq!(answer_of(broken), None, "{broken}");
         }
     }
 

@@ -118,7 +118,7 @@ impl Keys {
         name.push_str(&self.of_rooms);
         name.push_str(":{");
         let mut rest = room.as_str();
-        while let Some(at) = rest.find(['{', '}', '%']) {
+        while let Some(at) = memchr::memchr3(b'{', b'}', b'%', rest.as_bytes()) {
             let _ = write!(name, "{}%{:02X}", &rest[..at], rest.as_bytes()[at]);
             rest = &rest[at + 1..];
         }

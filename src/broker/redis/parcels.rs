@@ -59,7 +59,7 @@ impl Sender {
                 };
                 self.deliver(parcel).await;
             }
-            Place::Cluster(cluster) => self.spread(cluster, calls, ephemeral).await,
+            Place::Cluster(cluster) => Box::pin(self.spread(cluster, calls, ephemeral)).await,
         }
     }
 

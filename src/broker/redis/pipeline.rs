@@ -129,9 +129,10 @@ impl Sender {
             Some(mut left) if !left.forgotten.is_empty() => {
                 let mut again = std::mem::take(&mut left.forgotten);
                 let pipeline = Pipeline::with_capacity(2 * again.len() + 1);
-                let answered = self
-                    .round(&mut wire, pipeline, &mut again, [Form::Whole; 2], &trip)
-                    .await;
+                // Rare: boxed, so that what every pipeline allocates and moves is small.
+                let answered =
+                    Box::pin(self.round(&mut wire, pipeline, &mut again, [Form::Whole; 2], &trip))
+                        .await;
                 let is_sound = answered.is_some();
                 let redirected = answered.into_iter().flat_map(|left| left.redirected);
                 left.redirected.extend(redirected);

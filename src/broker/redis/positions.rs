@@ -42,10 +42,10 @@ impl Positions {
         let Some(epoch) = epoch else {
             return;
         };
-        if !shard.contains_key(room) {
-            shard.insert(room.clone(), Vec::with_capacity(1));
-        }
-        let marks = shard.get_mut(room).expect("it was inserted above");
+        let Some(marks) = shard.get_mut(room) else {
+            shard.insert(room.clone(), vec![(epoch.clone(), *seq)]);
+            return;
+        };
         if let Some((_, highest)) = marks.iter_mut().find(|(known, _)| known == epoch) {
             *highest = (*highest).max(*seq);
             return;

@@ -6,6 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -238,6 +239,7 @@ impl Work {
         let options = self.sends.link().options();
         let (interval, most) = (options.publish_interval, self.most_pipelines());
         let mut is_over = false;
+        let mut stopped = pin!(stop.cancelled());
         loop {
             let takes = self.may_send(most) && !is_over && self.waiting.len() < MAX_ITEMS;
             tokio::select! {
@@ -255,7 +257,7 @@ impl Work {
                     self.waiting.extend(taken.drain(..));
                 }
                 () = rest(self.not_before), if self.not_before.is_some() => self.not_before = None,
-                () = stop.cancelled(), if !items.is_closed() => items.close(),
+                () = &mut stopped, if !items.is_closed() => items.close(),
                 else => return,
             }
             if self.may_send(most) {

@@ -257,10 +257,8 @@ impl managed::Manager for Opener {
         }
         // Read before the server is asked, so that a drop in between closes this wire too.
         let generation = self.generation.load(Ordering::Acquire);
-        let opened = self
-            .dialer
-            .open(self.answer_limit, None::<fn(PushInfo)>)
-            .await;
+        // Rare, and big: boxed, so that what every pipeline allocates and moves is small.
+        let opened = Box::pin(self.dialer.open(self.answer_limit, None::<fn(PushInfo)>)).await;
         let failure = opened
             .as_ref()
             .err()
@@ -296,9 +294,10 @@ impl managed::Manager for Opener {
         if kept.answered.elapsed() < TRUSTED && !has_broken_since {
             return Ok(());
         }
+        // Boxed as what opens one.
         let asked = tokio::time::timeout(
             CONNECT_TIMEOUT / 2,
-            self.recycler.recycle(&mut kept.wire.commands, metrics),
+            Box::pin(self.recycler.recycle(&mut kept.wire.commands, metrics)),
         );
         match asked.await {
             Ok(Ok(())) => Ok(()),

@@ -44,11 +44,47 @@ pub(super) fn used(before: &ByThread, after: &ByThread) -> u64 {
     after.iter().map(used).sum()
 }
 
+/// How often a tick of the clock found a process at work. The ticks are few hundred per second, so the part of the
+/// kernel is good to some percent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ticks {
+    /// In its own code.
+    pub(super) own: u64,
+    /// In the kernel, at what it asked for or what was charged to it.
+    pub(super) kernel: u64,
+}
+
+impl Ticks {
+    /// Adds those of a process up to now.
+    fn add(&mut self, pid: u32) -> Result<(), String> {
+        let path = format!("/proc/{pid}/stat");
+        let text = read(&path)?;
+        // The name before it may hold anything, brackets and spaces too; then `utime` is the 12th and `stime` the 13th.
+        let (_, fields) = text.rsplit_once(')').unwrap_or_default();
+        let mut ticks = fields.split_whitespace().skip(11).map(str::parse::<u64>);
+        let (Some(Ok(own)), Some(Ok(kernel))) = (ticks.next(), ticks.next()) else {
+            return Err(format!("{path} does not tell the times of the process"));
+        };
+        self.own += own;
+        self.kernel += kernel;
+        Ok(())
+    }
+
+    /// Returns which part of what came after `before` was in the kernel; nothing if nothing came.
+    pub(super) fn kernel_part(self, before: Self) -> Option<f64> {
+        let own = self.own.saturating_sub(before.own) as f64;
+        let kernel = self.kernel.saturating_sub(before.kernel) as f64;
+        (own + kernel > 0.0).then(|| kernel / (own + kernel))
+    }
+}
+
 /// Time on the cores up to some moment, in nanoseconds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cpu {
     /// Of the processes, by name.
     pub(super) processes: BTreeMap<String, ByThread>,
+    /// Where the ticks found them.
+    pub(super) ticks: BTreeMap<String, Ticks>,
     /// Of this one.
     pub(super) generator: ByThread,
     /// Of all, in whatever they do.
@@ -74,6 +110,8 @@ impl Cpu {
                 .map_err(|error| format!("--pid {}={}: {error}", process.name, process.pid))?;
             let threads = cpu.processes.entry(process.name.clone()).or_default();
             threads.extend(used);
+            let ticks = cpu.ticks.entry(process.name.clone()).or_default();
+            ticks.add(process.pid)?;
         }
         let stat = read("/proc/stat")?;
         let all = stat.lines().next().unwrap_or_default();

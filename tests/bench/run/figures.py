@@ -63,13 +63,16 @@ def over_rounds(runs: Iterable[Run], cell: str, server: str, figure: Figure) -> 
     return spread(figure(run) for run in valid(runs, cell, server).values())
 
 
-def ratios(runs: list[Run], cell: str, server: str, reference: str, figure: Figure) -> Spread | None:
-    """Returns what the figure of a server is of the reference's in the same round.
+def ratios(
+    runs: list[Run], cell: str, server: str, reference: str, figure: Figure, of: Figure | None = None
+) -> Spread | None:
+    """Returns what the figure of a server is of the reference's in the same round, or of another figure of it.
 
     Rounds in which either is void, or without the figure, are left out.
     """
     ours, theirs = valid(runs, cell, server), valid(runs, cell, reference)
-    return spread(_ratio(figure(ours[number]), figure(theirs[number])) for number in ours if number in theirs)
+    of = of or figure
+    return spread(_ratio(figure(ours[number]), of(theirs[number])) for number in ours if number in theirs)
 
 
 def ratios_to_best(runs: list[Run], cell: str, server: str, others: list[str], figure: Figure) -> Spread | None:
@@ -115,6 +118,7 @@ def of_servers(name: str, part: str = "processes") -> Figure:
 
 
 CPU_PER_DELIVERY = of_servers("us_per_delivery")
+KERNEL_PER_DELIVERY = of_servers("kernel_us_per_delivery")
 CPU_PER_MESSAGE = of_servers("us_per_message")
 SERVER_PERCENT = of_servers("percent_of_core")
 IDLE_KIB = of_servers("idle_per_session_kib", "memory")

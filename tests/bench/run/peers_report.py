@@ -5,6 +5,7 @@ from cells import PEER_CELLS, Cell
 from figures import (
     CPU_PER_DELIVERY,
     IDLE_KIB,
+    KERNEL_PER_DELIVERY,
     P50,
     P99,
     REDIS_PER_MESSAGE,
@@ -48,6 +49,11 @@ def markdown(run: dict) -> list[str]:
             "",
             *_cpu(runs, titles),
             "",
+            "The part of it that was spent in the kernel: its microseconds, and what they alone are of the whole of the "
+            "Centrifuge library with history. No code of a server's own can take it below that with as many system calls.",
+            "",
+            *_kernel(runs, titles),
+            "",
             "### Latency",
             "",
             "![Latency by percentile](images/performance-latency.svg)",
@@ -84,6 +90,16 @@ def _cpu(runs: list[Run], titles: dict[str, str]) -> list[str]:
         rows.append(row)
     aims = ["*madang's aim*", *(f"{cell.aim:.2f} at most" if cell.aim else NONE for cell in _loaded(runs))]
     return table(["", *(cell.title for cell in _loaded(runs))], [*rows, aims])
+
+
+def _kernel(runs: list[Run], titles: dict[str, str]) -> list[str]:
+    def one(cell: str, name: str) -> str:
+        spread = over_rounds(runs, cell, name, KERNEL_PER_DELIVERY)
+        ratio = ratios(runs, cell, name, REFERENCE, KERNEL_PER_DELIVERY, of=CPU_PER_DELIVERY)
+        return f"{with_range(ratio)}; {middle(spread, ' µs')}" if spread else NONE
+
+    rows = [[title, *(one(cell.name, name) for cell in _loaded(runs))] for name, title in titles.items()]
+    return table(["", *(cell.title for cell in _loaded(runs))], rows)
 
 
 def _latency(runs: list[Run], titles: dict[str, str]) -> list[str]:

@@ -24,7 +24,7 @@ QUANTILES = {"p50": 1.0, "p90": 2.0, "p99": 4.0, "p999": 8.0}
 def run_of(cell, server, number, cpu, **more):
     result = {
         "processes": {
-            "server": {"us_per_delivery": cpu, "percent_of_core": 20},
+            "server": {"us_per_delivery": cpu, "kernel_us_per_delivery": cpu / 2, "percent_of_core": 20},
             "redis": {"us_per_message": 30, "percent_of_core": 9},
         },
         "latency_ms": QUANTILES,
@@ -79,6 +79,8 @@ class Reports(unittest.TestCase):
         run = whole("peers", PEER_CELLS, {"madang": 8.0, "centrifuge-history": 32.0})
         text = "\n".join(peers_report.markdown(run))
         self.assertIn("| title of madang | 0.25; 8 µs |", text)
+        self.assertIn("| title of madang | 0.125; 4 µs |", text)
+        self.assertIn("| title of centrifuge-history | 0.5; 16 µs |", text)
         self.assertIn("rooms 0.25 (aim 0.33)", peers_report.summary(run))
 
     def test_void_rounds_are_told_with_their_reason_and_make_no_figure(self):

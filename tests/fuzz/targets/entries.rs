@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use madang::broker::redis::call;
 use madang::broker::redis::payload::Payload;
@@ -31,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
 /// Whatever stands in the log becomes a `message` frame whose number is the log's.
 fn check(epoch: &Epoch, seq: u64, at: u64, m: &[u8]) {
     let room = RoomName::parse("lobby").expect("a lawful name");
-    let mut frame = BytesMut::new();
+    let mut frame = Vec::new();
     let spliced = splice(&room, epoch, seq, at, m, &mut frame);
     let read: Value = serde_json::from_slice(&frame).expect("a frame is JSON");
     assert_eq!(read["type"], "message");

@@ -8,7 +8,7 @@ use super::json::{
     Sessions, SlowReaders,
 };
 use super::verdict;
-use crate::tools::bench::account::{ByThread, used};
+use crate::tools::bench::account::{ByThread, Cpu, used};
 use crate::tools::bench::plan::{Load, Plan};
 use crate::tools::bench::record::{Record, Times, sum};
 use crate::tools::bench::run::{Cost, Memory, Outcome};
@@ -145,10 +145,13 @@ fn processes(cost: &Cost, record: &Record) -> BTreeMap<String, CostOf> {
         let before = cost.before.processes.get(name).unwrap_or(&nothing);
         let used = float(used(before, after));
         let each = |count: u64| (count > 0).then(|| used / 1e3 / float(count));
+        let ticks = |cpu: &Cpu| cpu.ticks.get(name).copied().unwrap_or_default();
+        let kernel = ticks(&cost.after).kernel_part(ticks(&cost.before));
         let cost = CostOf {
             cpu_s: used / 1e9,
             percent_of_core: percent(used, cost.time),
             us_per_delivery: each(record.received),
+            kernel_us_per_delivery: each(record.received).zip(kernel).map(|(us, part)| us * part),
             us_per_message: each(record.accepted),
         };
         (name.clone(), cost)

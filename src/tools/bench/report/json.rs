@@ -137,6 +137,8 @@ pub(super) struct CostOf {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) us_per_delivery: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kernel_us_per_delivery: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) us_per_message: Option<f64>,
 }
 

@@ -172,10 +172,11 @@ impl Table {
         for (name, cost) in &report.processes {
             let mut text = format!("{name}: {:.1} % of a core", cost.percent_of_core);
             if let (Some(delivery), Some(message)) = (cost.us_per_delivery, cost.us_per_message) {
-                let _ = write!(
-                    text,
-                    ", {delivery:.2} us per delivery, {message:.1} us per message"
-                );
+                let _ = write!(text, ", {delivery:.2} us per delivery");
+                if let Some(kernel) = cost.kernel_us_per_delivery {
+                    let _ = write!(text, " ({kernel:.2} in the kernel)");
+                }
+                let _ = write!(text, ", {message:.1} us per message");
             }
             self.line("cpu", &text);
         }

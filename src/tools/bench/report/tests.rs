@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::Options;
-use super::super::account::{ByThread, Cpu};
+use super::super::account::{ByThread, Cpu, Ticks};
 use super::super::record::{Record, count};
 use super::super::run::{Cost, Memory};
 use super::*;
@@ -34,8 +34,10 @@ fn outcome() -> Outcome {
     record.lateness.record(10_000);
     let server =
         |used: u64| BTreeMap::from([("server".to_owned(), ByThread::from([(1, used), (2, 7)]))]);
+    let ticks = |own, kernel| BTreeMap::from([("server".to_owned(), Ticks { own, kernel })]);
     let before = Cpu {
         processes: server(SECOND),
+        ticks: ticks(100, 50),
         generator: ByThread::from([(9, SECOND)]),
         busy: 50 * SECOND,
         steal: 0,
@@ -43,6 +45,7 @@ fn outcome() -> Outcome {
     };
     let after = Cpu {
         processes: server(6 * SECOND),
+        ticks: ticks(250, 400),
         generator: ByThread::from([(9, 2 * SECOND)]),
         busy: 56 * SECOND + SECOND / 10,
         steal: SECOND / 10,
@@ -98,6 +101,10 @@ fn figures_follow_from_what_was_counted() {
         (&json["processes"]["server"]["cpu_s"], 5.0),
         (&json["processes"]["server"]["percent_of_core"], 50.0),
         (&json["processes"]["server"]["us_per_delivery"], 5_000.0),
+        (
+            &json["processes"]["server"]["kernel_us_per_delivery"],
+            3_500.0,
+        ),
         (&json["processes"]["server"]["us_per_message"], 50_000.0),
         (&json["memory"]["server"]["idle_per_session_kib"], 3.0),
         (&json["memory"]["server"]["after_per_session_kib"], 5.0),
