@@ -108,7 +108,8 @@ settings! {
         /// Bytes that wait for one session, at most.
         outbox_bytes: usize = "1MiB", Bytes(64 * KIB, GIB);
         /// Pause between what goes to Redis and the next, once a room had several messages in it: what
-        /// comes meanwhile goes together, which costs Redis less. Without such a room there is none. 0 = never.
+        /// comes meanwhile goes together, which costs Redis less. Without such a room there is none, nor while 128
+        /// messages wait. 0 = never.
         publish_interval: Duration = "1ms", Span(0, 100);
         /// A room's messages leave the node at most this often: what comes in between leaves together,
         /// in one write for each session. The first after a pause leaves at once. 0 = each by itself.

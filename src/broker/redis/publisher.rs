@@ -29,8 +29,9 @@ use super::positions::Positions;
 use super::refusals::Refusals;
 use crate::protocol::RoomName;
 
-/// Items that a worker looks at for one pipeline.
-const MAX_ITEMS: usize = 512;
+/// Items that a worker looks at for one pipeline: as many keep Redis at work for some milliseconds, and nobody's answer
+/// waits longer for those of others.
+const MAX_ITEMS: usize = 128;
 
 /// Pipelines that a worker has under way, unless rooms are hot or it is one of many.
 const PIPELINES: usize = 2;
@@ -241,7 +242,8 @@ impl Work {
         let mut is_over = false;
         let mut stopped = pin!(stop.cancelled());
         loop {
-            let takes = self.may_send(most) && !is_over && self.waiting.len() < MAX_ITEMS;
+            let takes =
+                self.may_send(most, &items) && !is_over && self.waiting.len() < MAX_ITEMS;
             tokio::select! {
                 Some(rooms) = self.under_way.next() => {
                     for room in &rooms {
@@ -260,19 +262,24 @@ impl Work {
                 () = &mut stopped, if !items.is_closed() => items.close(),
                 else => return,
             }
-            if self.may_send(most) {
+            while self.may_send(most, &items) {
                 while self.waiting.len() < MAX_ITEMS
                     && let Ok(item) = items.try_recv()
                 {
                     self.waiting.push_back(item);
                 }
-                self.send();
+                if !self.send() {
+                    break;
+                }
             }
         }
     }
 
-    fn may_send(&self, most: usize) -> bool {
-        self.under_way.len() < most && !self.is_hot && self.not_before.is_none()
+    /// Returns true unless enough is under way, or it is better to wait for more: what fills a pipeline gains nothing by it.
+    fn may_send(&self, most: usize, items: &mpsc::Receiver<Item>) -> bool {
+        let rests = self.is_hot || self.not_before.is_some();
+        let is_full = || self.waiting.len() + items.len() >= MAX_ITEMS;
+        self.under_way.len() < most && (!rests || is_full())
     }
 
     /// A second pipeline keeps Redis at work while the node is at work with the first one's answers. On a Cluster others
@@ -286,8 +293,8 @@ impl Work {
         }
     }
 
-    /// Begins a pipeline with all that may go now.
-    fn send(&mut self) {
+    /// Begins a pipeline with all that may go now; returns false if there is nothing.
+    fn send(&mut self) -> bool {
         let batch = batch::form(
             &mut self.waiting,
             &self.busy,
@@ -296,15 +303,16 @@ impl Work {
             Instant::now(),
         );
         if batch.is_empty() {
-            return;
+            return false;
         }
-        self.is_hot = batch.is_hot();
+        self.is_hot |= batch.is_hot();
         let (sends, rooms) = (Arc::clone(&self.sends), batch.rooms());
         self.busy.extend(rooms.iter().cloned());
         self.under_way.push(Box::pin(async move {
             sends.send(batch).await;
             rooms
         }));
+        true
     }
 }
 

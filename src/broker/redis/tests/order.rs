@@ -236,6 +236,27 @@ async fn what_comes_in_the_pause_behind_a_busy_room_goes_in_one_call() {
     assert_eq!(calls(&log) - before, 1);
 }
 
+/// A call carries 64 messages of a room, and 128 fill a pipeline: the pause begins once fewer wait.
+#[tokio::test]
+async fn what_fills_a_pipeline_has_no_pause_before_it() {
+    let log = Log::start_with(&[], |options| {
+        options.publish_interval = Duration::from_secs(3600);
+    });
+    log.say("before").await;
+    let texts: Vec<String> = (0..384).map(|number| number.to_string()).collect();
+    let send = |text: &String| {
+        log.post(Message {
+            key: text,
+            text,
+            ..Message::default()
+        })
+    };
+    let answers: Vec<Answer> = texts.iter().map(send).collect();
+    for (pending, seq) in answers.into_iter().take(320).zip(2..) {
+        assert_eq!(answer(pending).await.unwrap().seq, seq);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_into_the_queue_is_overloaded_with_all_that_follows() {
     let log = Log::start_with(&[], |options| {
