@@ -240,7 +240,10 @@ mod tests {
             Refusal::Timeout,
             Refusal::NewerLayout,
         ] {
-            assert_eq!(answer_of(&format!("!{}", refusal.code())), Some(Err(refusal)));
+            assert_eq!(
+                answer_of(&format!("!{}", refusal.code())),
+                Some(Err(refusal))
+            );
         }
         for broken in ["", "+", "+e", "+e 1", "+e x 2", "?e 1 2", "!gone", "가 1 2"] {
             assert_eq!(answer_of(broken), None, "{broken}");

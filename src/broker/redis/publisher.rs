@@ -242,8 +242,7 @@ impl Work {
         let mut is_over = false;
         let mut stopped = pin!(stop.cancelled());
         loop {
-            let takes =
-                self.may_send(most, &items) && !is_over && self.waiting.len() < MAX_ITEMS;
+            let takes = self.may_send(most, &items) && !is_over && self.waiting.len() < MAX_ITEMS;
             tokio::select! {
                 Some(rooms) = self.under_way.next() => {
                     for room in &rooms {

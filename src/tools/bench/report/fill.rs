@@ -151,7 +151,9 @@ fn processes(cost: &Cost, record: &Record) -> BTreeMap<String, CostOf> {
             cpu_s: used / 1e9,
             percent_of_core: percent(used, cost.time),
             us_per_delivery: each(record.received),
-            kernel_us_per_delivery: each(record.received).zip(kernel).map(|(us, part)| us * part),
+            kernel_us_per_delivery: each(record.received)
+                .zip(kernel)
+                .map(|(us, part)| us * part),
             us_per_message: each(record.accepted),
         };
         (name.clone(), cost)
