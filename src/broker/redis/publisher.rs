@@ -274,7 +274,8 @@ impl Work {
         }
     }
 
-    /// Returns true unless enough is under way, or it is better to wait for more: what fills a pipeline gains nothing by it.
+    /// Returns true unless enough is under way, or it is better to wait for more; what fills a pipeline gains nothing by
+    /// that.
     fn may_send(&self, most: usize, items: &mpsc::Receiver<Item>) -> bool {
         let rests = self.is_hot || self.not_before.is_some();
         let is_full = || self.waiting.len() + items.len() >= MAX_ITEMS;

@@ -294,7 +294,7 @@ impl managed::Manager for Opener {
         if kept.answered.elapsed() < TRUSTED && !has_broken_since {
             return Ok(());
         }
-        // Boxed as what opens one.
+        // Boxed, as opening one is.
         let asked = tokio::time::timeout(
             CONNECT_TIMEOUT / 2,
             Box::pin(self.recycler.recycle(&mut kept.wire.commands, metrics)),
