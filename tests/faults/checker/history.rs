@@ -101,13 +101,13 @@ pub(crate) struct History(Mutex<Inner>);
 impl History {
     /// Notes an event, now.
     pub(crate) fn note(&self, who: Who, room: RoomIndex, what: What) {
+        let mut inner = self.lock();
         let event = Event {
             at: Instant::now(),
             who,
             room,
             what,
         };
-        let mut inner = self.lock();
         inner.follow(&event);
         inner.events.push(event);
     }
@@ -210,6 +210,16 @@ impl Inner {
             What::Accepted { key, place, .. } => {
                 if let Some(open) = self.open.get_mut(key) {
                     open.place = Some(place.clone());
+                    // Whoever sends again what it had no answer to may have been told before that it will not get it.
+                    let later = self.events.iter().rev();
+                    for event in later.take_while(|event| event.at >= open.made) {
+                        if let What::Gap { from, to, .. } = &event.what
+                            && event.room == room
+                            && (*from..=*to).contains(&place.seq)
+                        {
+                            open.owed.remove(&event.who);
+                        }
+                    }
                 }
                 self.close(key, event.at);
             }
