@@ -69,6 +69,13 @@ pub(crate) struct Event {
     pub(crate) what: What,
 }
 
+impl Event {
+    /// Returns true if it tells its member that a message does not come.
+    fn tells_of(&self, room: RoomIndex, seq: u64) -> bool {
+        matches!(&self.what, What::Gap { from, to, .. } if self.room == room && (*from..=*to).contains(&seq))
+    }
+}
+
 /// A message that not everybody has shown yet.
 #[derive(Debug)]
 struct Open {
@@ -211,14 +218,10 @@ impl Inner {
                 if let Some(open) = self.open.get_mut(key) {
                     open.place = Some(place.clone());
                     // Whoever sends again what it had no answer to may have been told before that it will not get it.
-                    let later = self.events.iter().rev();
-                    for event in later.take_while(|event| event.at >= open.made) {
-                        if let What::Gap { from, to, .. } = &event.what
-                            && event.room == room
-                            && (*from..=*to).contains(&place.seq)
-                        {
-                            open.owed.remove(&event.who);
-                        }
+                    let events = self.events.iter().rev();
+                    let since = events.take_while(|event| event.at >= open.made);
+                    for told in since.filter(|event| event.tells_of(room, place.seq)) {
+                        open.owed.remove(&told.who);
                     }
                 }
                 self.close(key, event.at);

@@ -325,14 +325,7 @@ async fn too_few_replicas_leave_a_message_unknown() {
 async fn what_waits_is_answered_before_the_end() {
     let log = Log::start();
     let texts: Vec<String> = (0..300).map(|number| number.to_string()).collect();
-    let post = |text: &String| {
-        log.post(Message {
-            key: text,
-            text,
-            ..Message::default()
-        })
-    };
-    let answers: Vec<Answer> = texts.iter().map(post).collect();
+    let answers = log.post_all(&texts);
     log.stop.cancel();
     log.tasks.close();
     log.tasks.wait().await;

@@ -67,6 +67,18 @@ impl Log {
         }
     }
 
+    /// Hands messages over, one for each text, which is its key too.
+    fn post_all(&self, texts: &[String]) -> Vec<Answer> {
+        let post = |text: &String| {
+            self.post(Message {
+                key: text,
+                text,
+                ..Message::default()
+            })
+        };
+        texts.iter().map(post).collect()
+    }
+
     /// Hands a message over: the text is its content too.
     fn post(&self, message: Message<'_>) -> Answer {
         let (sender, answer) = oneshot::channel();

@@ -244,14 +244,7 @@ async fn what_fills_a_pipeline_has_no_pause_before_it() {
     });
     log.say("before").await;
     let texts: Vec<String> = (0..384).map(|number| number.to_string()).collect();
-    let send = |text: &String| {
-        log.post(Message {
-            key: text,
-            text,
-            ..Message::default()
-        })
-    };
-    let answers: Vec<Answer> = texts.iter().map(send).collect();
+    let answers = log.post_all(&texts);
     for (pending, seq) in answers.into_iter().take(320).zip(2..) {
         assert_eq!(answer(pending).await.unwrap().seq, seq);
     }
@@ -266,14 +259,7 @@ async fn what_does_not_fit_into_the_queue_is_overloaded_with_all_that_follows() 
     log.say("before").await;
     log.server.signal("STOP");
     let texts: Vec<String> = (0..200).map(|number| number.to_string()).collect();
-    let send = |text: &String| {
-        log.post(Message {
-            key: text,
-            text,
-            ..Message::default()
-        })
-    };
-    let answers: Vec<Answer> = texts.iter().map(send).collect();
+    let answers = log.post_all(&texts);
     log.server.signal("CONT");
     let mut results = Vec::new();
     for pending in answers {
