@@ -46,8 +46,8 @@ async function pour(room, total, rate) {
   }
 }
 
-/** Runs in the page: counts frames, rows, and how often the list is drawn in a frame and outside of all. */
-function watch() {
+/** Runs in the page: counts frames, rows, and how often the list is drawn in a frame and outside of all, from the next frame on. */
+async function watch() {
   const seen = { frames: 0, flushes: 0, mostPerFrame: 0, outside: 0, mostRows: 0 };
   window.seen = seen;
   const ask = window.requestAnimationFrame;
@@ -61,6 +61,8 @@ function watch() {
       queueMicrotask(() => { frame = null; });
     }
   });
+  // A frame that was asked for before cannot be told from none: the last of them ends before this one.
+  await new Promise(ask);
   const list = document.getElementById('entries');
   let flushedIn;
   let inThisFrame;
