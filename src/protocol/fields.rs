@@ -156,7 +156,7 @@ impl<'a> Fields<'a> {
         match (&self.room, self.raw.room) {
             (Some(Ok(room)), _) => Ok(room.clone()),
             (Some(Err(fault)), _) => Err(self.bad_name("room", *fault)),
-            (None, Some(_)) => Err(self.bad("room", "must be a string")),
+            (None, Some(raw)) => Err(self.bad("room", rule_of_strings(raw))),
             (None, None) => Err(self.missing("room")),
         }
     }
@@ -275,7 +275,7 @@ impl<'a> Fields<'a> {
             None => Ok(None),
             Some(raw) => match string(raw) {
                 Some(text) => Ok(Some(text)),
-                None => Err(self.bad(field, "must be a string")),
+                None => Err(self.bad(field, rule_of_strings(raw))),
             },
         }
     }
@@ -304,6 +304,15 @@ fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(quoted));
     }
     decoded(raw).map(Cow::Owned)
+}
+
+/// Returns what is wrong with a value that is not such a string.
+fn rule_of_strings(raw: &RawValue) -> &'static str {
+    if raw.get().starts_with('"') {
+        r"has half of a surrogate pair, which is no character: \ud800 to \udfff stand in pairs"
+    } else {
+        "must be a string"
+    }
 }
 
 fn decoded<T: DeserializeOwned>(raw: &RawValue) -> Option<T> {

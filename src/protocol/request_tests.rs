@@ -445,6 +445,18 @@ fn refusals_say_what_is_right() {
             r#"{"type":"ping","id":1.5}"#,
             "an integer or a string of at most 64 bytes",
         ),
+        (
+            r#"{"type":"join","id":1,"room":7}"#,
+            "`room` must be a string",
+        ),
+        (
+            r#"{"type":"join","id":1,"room":"\ud800"}"#,
+            "`room` has half of a surrogate pair",
+        ),
+        (
+            r#"{"type":"send","id":1,"room":"a","text":"\udc00","key":"k"}"#,
+            "`text` has half of a surrogate pair",
+        ),
     ] {
         let message = parse(text).unwrap_err().message;
         assert!(message.contains(part), "{message}");

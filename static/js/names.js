@@ -3,8 +3,8 @@
 
 const ROOM_BEGINS = /^[\p{L}\p{N}\p{Extended_Pictographic}\p{Regional_Indicator}]/u;
 const NOT_IN_ROOMS = /[/\\?#%]/u;
-// Control characters, and those that turn the direction of a text.
-const NOT_IN_NAMES = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+// Control characters, halves of characters, and those that turn the direction of a text.
+const NOT_IN_NAMES = /[\p{Cc}\p{Cs}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 
 /** Code points of a text, which is what every limit counts. */
 export function length(text) {

@@ -86,7 +86,7 @@ export function hueOf(id) {
   return ((hash ^ (hash >>> 15)) >>> 0) % HUES;
 }
 
-/** Returns what a field holds in the form that a node accepts: line feeds only, no control characters. */
+/** Returns what a field holds in the form that a node accepts: line feeds only, no control or half characters. */
 export function sendable(typed) {
-  return typed.replace(/\r\n?/gu, '\n').replace(/[^\P{Cc}\n\t]/gu, '').replace(/^\n+/u, '').trimEnd();
+  return typed.replace(/\r\n?/gu, '\n').replace(/[^\P{Cc}\n\t]|\p{Cs}/gu, '').replace(/^\n+/u, '').trimEnd();
 }

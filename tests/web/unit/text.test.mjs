@@ -101,23 +101,24 @@ test('colors are spread and stay', () => {
   assert.ok([...hues.keys()].every((hue) => Number.isInteger(hue) && hue >= 0 && hue < 12));
 });
 
-test('what is sent has line feeds, no control characters and no ragged ends', () => {
+test('what is sent has line feeds, whole characters, no control characters and no ragged ends', () => {
   assert.equal(sendable('a\r\nb\rc\u0000\u001b[31m\td \n\n'), 'a\nb\nc[31m\td');
   assert.equal(sendable('\n\n  indented\n'), '  indented');
   assert.equal(sendable(' \n\t '), '');
   assert.equal(sendable('안녕 👋'), '안녕 👋');
+  assert.equal(sendable('\ud83d안녕 👋\udc4b'), '안녕 👋');
 });
 
 test('names are taken as the node will take them', () => {
   assert.equal(length('👩‍👩‍👧'), 5);
   for (const [typed, expected] of [
     [' Lobby ', 'lobby'], ['#dev', 'dev'], ['디자인  리뷰', '디자인 리뷰'], ['한국', '한국'], ['🦀 rust', '🦀 rust'], ['42', '42'],
-    ['', null], ['#', null], ['a/b', null], ['a%2f', null], ['@ann', null], ['-', null], ['a\u202eb', null], ['a'.repeat(65), null],
+    ['', null], ['#', null], ['a/b', null], ['a%2f', null], ['@ann', null], ['-', null], ['a\u202eb', null], ['a\ud83d', null], ['a'.repeat(65), null],
   ]) {
     assert.equal(roomName(typed), expected, typed);
   }
   assert.equal(userName('  Ann   Lee '), 'Ann Lee');
-  for (const bad of ['', '   ', 'a\u202eb', 'n'.repeat(65)]) assert.equal(userName(bad), null);
+  for (const bad of ['', '   ', 'a\u202eb', 'a\udc4b', 'n'.repeat(65)]) assert.equal(userName(bad), null);
 });
 
 test('people are found by any spelling, while a syllable is still being typed, and by leading consonants', () => {
