@@ -133,9 +133,8 @@ test('an outage counts down and can be cut short', async () => {
   node.isRefusing = true;
   node.cut();
   // Both at one moment, and with time left for the button: the next attempt comes by itself.
-  const shown = () => ann.page.evaluate(() => ['banner', 'state'].map((id) => document.getElementById(id).textContent));
   await eventually(async () => {
-    const [banner, state] = await shown();
+    const [state, banner] = await ann.page.$$eval('#state, #banner', (parts) => parts.map(({ textContent }) => textContent));
     assert.match(banner, /Next attempt in (?:[2-9]|\d\d) s/u);
     assert.equal(state, 'Not connected');
   });
